@@ -1,0 +1,1 @@
+"""What the agent decides: values in, values out; no files, sockets or clocks."""

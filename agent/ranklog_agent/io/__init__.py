@@ -1,0 +1,1 @@
+"""What the agent touches: files, file events, /proc and the wire."""

@@ -1,0 +1,1 @@
+"""ranklog run: a collector and an agent around one command."""

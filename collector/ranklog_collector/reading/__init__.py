@@ -1,0 +1,1 @@
+"""The reader library over run folders: what every command, page and API shows comes from here."""
