@@ -1,9 +1,9 @@
 """Exactly once: how chunks of segments become one stream's file.
 
-The file is the concatenation of *extents*, runs of bytes of one segment each, in order of arrival. The offset of a chunk
-is its sequence number: what is held already is dropped or trimmed, what would leave a hole is refused. Bytes count as
-held twice over: `received` once written, `durable` once a sync cycle has put them and their mark on disk. Only durable
-bytes survive a crash or a failing disk, and after either both sides continue from there.
+The file is the concatenation of *extents*, runs of bytes of one segment each, in order of arrival. The offset of a
+chunk is its sequence number: what is held already is dropped or trimmed, what would leave a hole is refused. Bytes
+count as held twice over: `received` once written, `durable` once a sync cycle has put them and their mark on disk. Only
+durable bytes survive a crash or a failing disk, and after either both sides continue from there.
 
 Invariant: marks are cut in the order of the file, so that any prefix of the journal describes a prefix of the file.
 """
@@ -47,7 +47,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Bytes 0…`end` of `segment`, whose CRC-32 is `crc`, fill the stream's file up to `pos`; `seen` is its time index."""
+    """Bytes 0…`end` of `segment`, whose CRC-32 is `crc`, fill the stream's file up to `pos`; `seen` is their times."""
 
     segment: int
     end: int
@@ -87,8 +87,10 @@ class Assembly:
     _seen_since: int = 0
 
     def open(self, number: int) -> Segment:
-        """Begin a segment, or find it."""
-        return self.segments.setdefault(number, Segment(number))
+        """Begin a segment, or take one up again, even a closed one: its source may have grown after all."""
+        segment = self.segments.setdefault(number, Segment(number))
+        segment.closed = None
+        return segment
 
     def append(
         self, segment: Segment, offset: int, data: memoryview, crc: int, seen: list[tuple[int, int]]
@@ -158,10 +160,10 @@ class Assembly:
 
     def replay_mark(self, number: int, end: int, crc: int) -> None:
         """Read a mark line."""
-        segment = self.open(number)
+        segment = self.segments.setdefault(number, Segment(number))
         segment.durable, segment.durable_crc = end, crc
         for extent in reversed(self.extents):
-            if extent.segment == number:
+            if extent.segment == number and extent.at < end:
                 self.durable_size = extent.pos + end - extent.at
                 return
 
@@ -172,7 +174,7 @@ class Assembly:
 
     def replay_close(self, number: int, size: int) -> None:
         """Read a close line."""
-        self.open(number).closed = size
+        self.segments.setdefault(number, Segment(number)).closed = size
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
