@@ -1,0 +1,372 @@
+"""Composes the agent's core: tracks over files, a session over the wire. Deterministic, given its files and its times.
+
+The shells feed it: "look at this path", "the collector says", and ask it: "what shall I send". It never waits. Files are
+reached through the small interface below, which tests replace by a model of a file system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+from zlib import crc32
+
+from ranklog_agent.core.facts import Identity, Sight, StreamName
+from ranklog_agent.core.incarnation import Incarnation
+from ranklog_agent.core.matching import Candidate, Remembered, suspects
+from ranklog_agent.core.shipping import Closing, Opening, Session, Telling
+from ranklog_agent.core.track import Read, Track
+
+
+class File(Protocol):
+    """An open file; it can be read as long as it is held, whatever became of its name."""
+
+    @property
+    def identity(self) -> Identity:
+        """Which file it is."""
+
+    def sight(self) -> Sight:
+        """Its present size and number of names."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes at an offset; fewer at the end; none if it cannot be read now."""
+
+    def again(self) -> File:
+        """The same file, held once more."""
+
+    def has_writer(self) -> bool:
+        """Whether any process may still write to it."""
+
+    def close(self) -> None:
+        """Let it go."""
+
+
+class Files(Protocol):
+    """The node's file system."""
+
+    def identity_at(self, path: str) -> Identity | None:
+        """Which regular file the path names now."""
+
+    def open(self, path: str) -> File | None:
+        """Hold the regular file that the path names now; None if there is none or it may not be read."""
+
+    def siblings(self, path: str) -> list[str]:
+        """Paths of the other regular files in the same folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkOut:
+    """Bytes of an incarnation, with the segment's checksum up to their end and when they were seen."""
+
+    handle: int
+    offset: int
+    data: bytes
+    crc: int
+    seen: list[tuple[int, int]]
+
+
+ORPHAN_QUIET_NS = 2_000_000_000
+"""How long a nameless file must not have grown before it is worth asking who still writes to it."""
+
+Outgoing = Opening | Telling | Closing | ChunkOut
+
+
+@dataclass(slots=True)
+class Engine:
+    """Everything the agent knows about the files of its node."""
+
+    files: Files
+    mint: Callable[[], str]
+    """Gives a new segment's name."""
+    tracks: dict[str, Track] = field(default_factory=dict)
+    session: Session | None = None
+    _memory: list[Remembered] | None = None
+    """The collector's memory of earlier agents, once it has told; before that nothing is named."""
+    _held: dict[int, File] = field(default_factory=dict)
+    _owners: dict[tuple[int, int], int] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    def watch(self, path: str, stream: StreamName) -> Track:
+        """Take a path's file into the care of a stream."""
+        track = self.tracks.get(path)
+        if track is None:
+            track = self.tracks[path] = Track(stream, path, lambda: next(self._numbers))
+        return track
+
+    def is_held(self, identity: Identity) -> bool:
+        """Whether this file is being taken care of already, under whatever name."""
+        number = self._owners.get((identity.device, identity.inode))
+        return number is not None and self._held[number].identity.may_be(identity)
+
+    def look(self, track: Track, now_ns: int) -> bool:
+        """See what has become of a track's files; returns whether there is anything new."""
+        attached = self._follow_path(track)
+        sights: dict[int, Sight] = {}
+        for one in reversed(track.incarnations):
+            held = self._held.get(one.number)
+            if held is not None and one.final is None:
+                sights[one.number] = held.sight()
+        before = track.backlog
+        for short in track.saw(sights, now_ns):
+            self._cut_short(track, short, now_ns)
+        self._end_orphans(track, sights, now_ns)
+        changed = attached or track.backlog != before or self.session is None
+        if self.session is not None and (changed or any(one.final is not None for one in track.incarnations)):
+            self.session.wake(track)
+        return changed
+
+    def end_all(self) -> None:
+        """The job has ended: what the files hold now is all they will ever hold."""
+        for track in self.tracks.values():
+            for one in track.incarnations:
+                track.ended(one)
+            if self.session is not None:
+                self.session.wake(track)
+
+    # ---- the collector ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether the collector's memory of this node is still needed."""
+        return self._memory is None
+
+    def connected(self, window_bytes: int) -> None:
+        """Begin a session; if the engine is cold, `recall` must follow before anything is sent."""
+        self.session = Session(window_bytes)
+        for track in self.tracks.values():
+            track.replan()
+            self.session.wake(track)
+
+    def disconnected(self) -> None:
+        """Forget the session; nothing of it outlives the connection."""
+        self.session = None
+
+    def recall(self, remembered: list[Remembered], now_ns: int) -> None:
+        """Take in what the collector knows of this node's files from earlier agents."""
+        self._memory = list(remembered)
+        for track in self.tracks.values():
+            for one in track.incarnations:
+                self._name(track, one)
+        for lost in [one for one in self._memory if not one.closed and not one.snapshot]:
+            if lost in self._memory:
+                self._search(lost, now_ns)
+
+    def resume(self, handle: int, offset: int, crc: int, now_ns: int) -> None:
+        """The collector says from where to send."""
+        line = self.session.line(handle) if self.session else None
+        if self.session is not None and line is not None:
+            tail = self._tail_before(line.incarnation, offset)
+            self.session.resumed(line, offset, crc, tail, now_ns)
+            file = self._held.get(line.incarnation.number)
+            if tail is None and file is not None and line.incarnation is line.track.current:
+                self._begin_again(line.track, file, now_ns)
+
+    def ack(self, handle: int, received: int, durable: int, closed: bool) -> None:
+        """Bytes have arrived."""
+        line = self.session.line(handle) if self.session else None
+        if self.session is not None and line is not None:
+            self.session.acked(line, received, durable, closed)
+            for done in line.track.forget_done():
+                self._release(done)
+
+    def pause(self, handle: int) -> None:
+        """The collector cannot write now."""
+        line = self.session.line(handle) if self.session else None
+        if self.session is not None and line is not None:
+            self.session.paused(line)
+
+    def outgoing(self, bytes_max: int, now_ns: int) -> list[Outgoing]:
+        """The next messages, with at most about `bytes_max` bytes of chunks; empty if there is nothing to say."""
+        if self.session is None or self._memory is None:
+            return []
+        out: list[Outgoing] = list(self.session.news())
+        room = bytes_max
+        while room > 0:
+            read = self.session.next_read(room)
+            if read is None:
+                break
+            chunk = self._read(read, now_ns)
+            if chunk is not None:
+                out.append(chunk)
+                room -= len(chunk.data)
+        return out
+
+    # ---- state ------------------------------------------------------------------------------------------------------
+
+    @property
+    def backlog(self) -> int:
+        """Bytes seen that the collector has not received."""
+        return sum(track.backlog for track in self.tracks.values())
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was seen is durable at the collector."""
+        return all(track.is_settled for track in self.tracks.values())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the collector has confirmed every stream as a whole."""
+        return all(one.closed for track in self.tracks.values() for one in track.incarnations)
+
+    # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _follow_path(self, track: Track) -> bool:
+        identity = self.files.identity_at(track.path)
+        current = track.current
+        if current is not None and identity is not None and identity == current.identity:
+            return False
+        if identity is None or self.is_held(identity):
+            track.detach()
+            return False
+        file = self.files.open(track.path)
+        if file is None or self.is_held(file.identity):
+            if file is not None:
+                file.close()
+            return False
+        incarnation = track.attach(file.identity)
+        self._hold(incarnation, file)
+        if self._memory is not None:
+            self._name(track, incarnation)
+        return True
+
+    def _hold(self, incarnation: Incarnation, file: File) -> None:
+        self._held[incarnation.number] = file
+        self._owners[file.identity.device, file.identity.inode] = incarnation.number
+
+    def _release(self, incarnation: Incarnation) -> None:
+        file = self._held.pop(incarnation.number, None)
+        if file is None:
+            return
+        key = (file.identity.device, file.identity.inode)
+        if self._owners.get(key) == incarnation.number:
+            del self._owners[key]
+        file.close()
+
+    def _name(self, track: Track, incarnation: Incarnation) -> None:
+        """Find out whether the collector knows this file; else it is a new segment."""
+        assert self._memory is not None
+        file = self._held.get(incarnation.number)
+        if file is not None and self._memory:
+            candidate = Candidate(track.stream, track.path, file.identity, file.sight().size)
+            for one in suspects(candidate, self._memory):
+                if self._has_tail(file, one):
+                    self._memory.remove(one)
+                    self._adopt(incarnation, one, file)
+                    track.replan()
+                    return
+        incarnation.segment = self.mint()
+
+    def _adopt(self, incarnation: Incarnation, one: Remembered, file: File) -> None:
+        incarnation.segment = one.segment
+        incarnation.rewind(one.offset, one.crc, file.read(max(0, one.offset - one.tail_length), one.tail_length))
+        incarnation.durable = one.offset
+        incarnation.closed = one.closed and incarnation.seen == one.offset
+
+    def _has_tail(self, file: File, one: Remembered) -> bool:
+        tail = file.read(one.offset - one.tail_length, one.tail_length)
+        return len(tail) == one.tail_length and crc32(tail) == one.tail_crc
+
+    def _search(self, lost: Remembered, now_ns: int) -> None:
+        """Look for a file that was renamed while no agent ran; if it is gone, say so."""
+        assert self._memory is not None
+        track = self.watch(lost.path, lost.stream)
+        self.look(track, now_ns)
+        if lost not in self._memory:
+            return
+        self._memory.remove(lost)
+        incarnation = Incarnation(next(self._numbers), lost.identity)
+        for path in self.files.siblings(lost.path):
+            file = self.files.open(path)
+            if file is None:
+                continue
+            same = lost.identity.may_be(file.identity) and not self.is_held(file.identity)
+            if same and file.sight().size >= lost.offset and self._has_tail(file, lost):
+                track.adopt(incarnation)
+                self._hold(incarnation, file)
+                self._adopt(incarnation, lost, file)
+                return
+            file.close()
+        track.adopt(incarnation)
+        incarnation.segment = lost.segment
+        incarnation.rewind(lost.offset, lost.crc, b"")
+        track.vanished(incarnation, now_ns)
+
+    def _read(self, read: Read, now_ns: int) -> ChunkOut | None:
+        one = read.incarnation
+        tail = read.tail
+        data = self._held[one.number].read(read.offset - len(tail), len(tail) + read.length)
+        if data and data[: len(tail)] != tail:
+            self._cut_short(read.track, one, now_ns)
+            return None
+        data = data[len(tail) :]
+        if not data:
+            read.track.unread(one)
+            return None
+        assert self.session is not None
+        seen = self.session.took(read, data, now_ns)
+        return ChunkOut(self.session.handle_of(one), read.offset, data, one.crc, seen)
+
+    def _tail_before(self, one: Incarnation, offset: int) -> bytes | None:
+        """What the file holds before `offset`; None if it no longer holds what was sent of it."""
+        file = self._held.get(one.number)
+        if offset == one.sent:
+            return one.tail
+        if file is None:
+            return None
+        if file.read(one.sent - len(one.tail), len(one.tail)) != one.tail:
+            return None
+        start = max(0, offset - len(one.tail))
+        return file.read(start, offset - start)
+
+    def _cut_short(self, track: Track, one: Incarnation, now_ns: int) -> None:
+        """A file no longer holds what was sent of it: look for a copy that does, as `copytruncate` makes one."""
+        file = self._held[one.number]
+        copy = self._find_copy(track, one) if one.sent else None
+        was_current = one is track.current
+        track.cut_short(one, copy.sight().size if copy else None, now_ns)
+        if copy is not None:
+            self._held[one.number] = copy
+        if was_current:
+            self._begin_again(track, file, now_ns)
+        if copy is not None:
+            file.close()
+        if self.session is not None:
+            self.session.wake(track)
+
+    def _begin_again(self, track: Track, file: File, now_ns: int) -> None:
+        """The path's file starts over: the next incarnation, in the same inode."""
+        again = track.attach(file.identity)
+        self._hold(again, file.again())
+        if self._memory is not None:
+            again.segment = self.mint()
+        track.saw({again.number: self._held[again.number].sight()}, now_ns)
+
+    def _find_copy(self, track: Track, one: Incarnation) -> File | None:
+        """Find a sibling that holds what was sent, and more."""
+        name = track.path.rpartition("/")[2].partition(".")[0]
+        for path in self.files.siblings(track.path):
+            if name and not path.rpartition("/")[2].startswith(name):
+                continue
+            file = self.files.open(path)
+            if file is None:
+                continue
+            start = one.sent - len(one.tail)
+            if file.sight().size >= one.sent and file.read(start, len(one.tail)) == one.tail:
+                return file
+            file.close()
+        return None
+
+    def _end_orphans(self, track: Track, sights: dict[int, Sight], now_ns: int) -> None:
+        """Files without a name and without a writer have said all they will ever say."""
+        for one in track.incarnations:
+            sight = sights.get(one.number)
+            if sight is None or not one.detached or sight.links or one.final is not None:
+                continue
+            held = self._held[one.number]
+            if now_ns - one.changed_ns < ORPHAN_QUIET_NS or held.has_writer():
+                continue
+            track.saw({one.number: held.sight()}, now_ns)
+            track.ended(one)

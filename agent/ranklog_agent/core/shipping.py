@@ -1,0 +1,173 @@
+"""What to say next in a session with the collector, chunks in fair turns; and what its answers mean.
+
+A session is one connection's worth of dialogue. It knows handles; the tracks know offsets. When the connection breaks
+the session is thrown away, and the next one asks for every offset anew: nothing about the wire survives it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ranklog_agent.core.facts import Loss
+from ranklog_agent.core.incarnation import Incarnation
+from ranklog_agent.core.track import Read, Track
+
+QUANTUM_BYTES = 256 << 10
+"""What one stream may send before it is another's turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An incarnation to be opened under a handle."""
+
+    handle: int
+    track: Track
+    incarnation: Incarnation
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A loss to be told."""
+
+    handle: int
+    loss: Loss
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """All of an incarnation has arrived, and nothing more will come."""
+
+    handle: int
+    size: int
+    crc: int
+
+
+@dataclass(slots=True)
+class Line:
+    """One opened incarnation in this session."""
+
+    handle: int
+    track: Track
+    incarnation: Incarnation
+    resumed: bool = False
+    """The collector has said from where to send."""
+    paused: bool = False
+    losses_sent: int = 0
+    close_sent: bool = False
+
+    @property
+    def may_send(self) -> bool:
+        """Whether chunks may go out now."""
+        return self.resumed and not self.paused
+
+
+@dataclass(slots=True)
+class Session:
+    """The dialogue over one connection."""
+
+    window_bytes: int
+    _lines: dict[int, Line] = field(default_factory=dict)
+    _by_number: dict[int, Line] = field(default_factory=dict)
+    _woken: dict[int, Track] = field(default_factory=dict)
+    _turns: deque[Track] = field(default_factory=deque)
+    _queued: set[int] = field(default_factory=set)
+    _handles: int = 0
+    _in_flight: int = 0
+
+    def wake(self, track: Track) -> None:
+        """Something about this track is new: look at it when the next messages are made."""
+        self._woken[id(track)] = track
+        if id(track) not in self._queued:
+            self._queued.add(id(track))
+            self._turns.append(track)
+
+    def line(self, handle: int) -> Line | None:
+        """The incarnation behind a handle; None if the collector speaks of one that is gone."""
+        return self._lines.get(handle)
+
+    def handle_of(self, incarnation: Incarnation) -> int:
+        """The handle under which an incarnation was opened."""
+        return self._by_number[incarnation.number].handle
+
+    # ---- the collector's answers ------------------------------------------------------------------------------------
+
+    def resumed(self, line: Line, offset: int, crc: int, tail: bytes | None, now_ns: int) -> None:
+        """Send from `offset`; `tail` is what the source holds before it, None if it does not hold that any more."""
+        one = line.incarnation
+        if line.resumed:
+            self._in_flight -= max(0, one.sent - one.received)
+        if tail is None:
+            one.fell_back(offset, crc, now_ns)
+        elif offset != one.sent or crc != one.crc:
+            one.rewind(offset, crc, tail)
+        else:
+            one.received = offset
+        line.resumed, line.paused, line.close_sent = True, False, False
+        line.track.replan()
+        self.wake(line.track)
+
+    def acked(self, line: Line, received: int, durable: int, closed: bool) -> None:
+        """Bytes have arrived."""
+        one = line.incarnation
+        if received > one.received:
+            self._in_flight -= received - one.received
+        one.acked(max(received, one.received), durable, closed)
+        if one.closed:
+            del self._lines[line.handle], self._by_number[one.number]
+        if one.final is not None:
+            self.wake(line.track)
+
+    def paused(self, line: Line) -> None:
+        """Send nothing of this until the collector resumes it."""
+        line.paused = True
+
+    # ---- what to send next ------------------------------------------------------------------------------------------
+
+    def news(self) -> Iterator[Opening | Telling | Closing]:
+        """What is to be said of woken tracks beside their bytes, in order."""
+        woken, self._woken = self._woken, {}
+        for track in woken.values():
+            for one in track.incarnations:
+                line = self._by_number.get(one.number)
+                if line is None:
+                    if not one.segment or one.closed:
+                        continue
+                    self._handles += 1
+                    line = Line(self._handles, track, one)
+                    self._lines[line.handle] = self._by_number[one.number] = line
+                    yield Opening(line.handle, track, one)
+                yield from self._news_of(line)
+
+    def next_read(self, length_max: int) -> Read | None:
+        """Whose turn it is and what to read of it; None if there is nothing to send or the window is full."""
+        room = self.window_bytes - self._in_flight
+        for _ in range(len(self._turns)):
+            if room <= 0:
+                return None
+            track = self._turns.popleft()
+            self._queued.discard(id(track))
+            read = track.next_read(min(length_max, room, QUANTUM_BYTES))
+            if read is None:
+                continue
+            line = self._by_number.get(read.incarnation.number)
+            if line is None or not line.may_send:
+                continue
+            self.wake(track)
+            return read
+        return None
+
+    def took(self, read: Read, data: bytes, now_ns: int) -> list[tuple[int, int]]:
+        """Count what was read as sent; returns when its bytes were seen."""
+        self._in_flight += len(data)
+        return read.incarnation.took(data, now_ns)
+
+    def _news_of(self, line: Line) -> Iterator[Telling | Closing]:
+        one = line.incarnation
+        while line.resumed and line.losses_sent < len(one.losses):
+            yield Telling(line.handle, one.losses[line.losses_sent])
+            line.losses_sent += 1
+        if line.may_send and not line.close_sent and one.wants_close:
+            line.close_sent = True
+            yield Closing(line.handle, one.sent, one.crc)

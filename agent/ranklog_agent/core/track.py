@@ -1,0 +1,141 @@
+"""One path: its file's incarnations over rotations, truncations and replacements, and in which order to send them.
+
+Order: a single writer that turns from one incarnation to the next must find its lines in that order. So at each look
+the size of the path's present file is taken *before* those of the earlier ones, and the earlier ones' bytes are planned
+before the present one's, up to the sizes seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ranklog_agent.core.facts import Identity, Sight, StreamName
+from ranklog_agent.core.incarnation import Incarnation
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Bytes to read: `length` at `offset` of the incarnation's file, after checking that `tail` still precedes them."""
+
+    track: Track
+    incarnation: Incarnation
+    offset: int
+    length: int
+    tail: bytes
+
+
+@dataclass(slots=True)
+class Track:
+    """A stream and the incarnations of its source that are not yet done, oldest first."""
+
+    stream: StreamName
+    path: str
+    number: Callable[[], int]
+    """Gives the next incarnation's number, unique in this agent."""
+    incarnations: list[Incarnation] = field(default_factory=list)
+    _plan: deque[tuple[Incarnation, int]] = field(default_factory=deque)
+
+    @property
+    def current(self) -> Incarnation | None:
+        """The incarnation that the path names."""
+        if self.incarnations and not self.incarnations[-1].detached:
+            return self.incarnations[-1]
+        return None
+
+    def attach(self, identity: Identity) -> Incarnation:
+        """The path names a file that is new to it."""
+        if self.current is not None:
+            self.current.detached = True
+        incarnation = Incarnation(self.number(), identity)
+        self.incarnations.append(incarnation)
+        return incarnation
+
+    def adopt(self, incarnation: Incarnation) -> None:
+        """Take up an earlier incarnation that was found under another name; it goes before the present ones."""
+        incarnation.detached = True
+        self.incarnations.insert(0, incarnation)
+
+    def detach(self) -> None:
+        """The path names no file, or one that belongs to something else."""
+        if self.current is not None:
+            self.current.detached = True
+
+    def saw(self, sights: dict[int, Sight], now_ns: int) -> list[Incarnation]:
+        """Note one look at all incarnations; returns those that were cut short, to be healed or given up.
+
+        The sight of the path's present file must be the oldest of them.
+        """
+        short = []
+        for incarnation in self.incarnations:
+            sight = sights.get(incarnation.number)
+            if sight is None or incarnation.final is not None:
+                continue
+            if sight.size < incarnation.sent:
+                short.append(incarnation)
+            elif incarnation.saw(sight.size, now_ns):
+                self._plan.append((incarnation, sight.size))
+        return short
+
+    def cut_short(self, incarnation: Incarnation, copy_size: int | None, now_ns: int) -> None:
+        """The file no longer holds what was sent of it.
+
+        `copy_size` is the size of a copy that holds what was sent and perhaps more, if one was found. Whether anything
+        was written between copy and truncation nobody can tell, so that is recorded as a possible loss either way.
+        """
+        incarnation.detached = True
+        self._plan = deque(step for step in self._plan if step[0] is not incarnation)
+        if copy_size is None:
+            incarnation.lost(incarnation.seen, "truncated", now_ns)
+            return
+        incarnation.seen = incarnation.sent
+        if incarnation.saw(copy_size, now_ns):
+            self._plan.appendleft((incarnation, copy_size))
+        incarnation.final = copy_size
+        incarnation.note_loss(copy_size, None, "truncated", now_ns)
+
+    def unread(self, incarnation: Incarnation) -> None:
+        """Bytes that were seen could not be read; the next look will tell what became of them."""
+        incarnation.seen = incarnation.sent
+        self._plan = deque(step for step in self._plan if step[0] is not incarnation)
+
+    def ended(self, incarnation: Incarnation) -> None:
+        """No process can write to it any more."""
+        if incarnation.final is None:
+            incarnation.final = incarnation.seen
+
+    def vanished(self, incarnation: Incarnation, now_ns: int) -> None:
+        """Its file is gone and what it held beyond `sent` cannot be told."""
+        incarnation.lost(None, "vanished", now_ns)
+
+    def next_read(self, length_max: int) -> Read | None:
+        """The next bytes to send, if there are any."""
+        while self._plan:
+            incarnation, end = self._plan[0]
+            if incarnation.sent < min(end, incarnation.seen):
+                length = min(length_max, end - incarnation.sent)
+                return Read(self, incarnation, incarnation.sent, length, incarnation.tail)
+            self._plan.popleft()
+        return None
+
+    def replan(self) -> None:
+        """Plan anew after offsets went back."""
+        self._plan = deque((one, one.seen) for one in self.incarnations if one.is_readable)
+
+    def forget_done(self) -> list[Incarnation]:
+        """Drop earlier incarnations that are complete and confirmed; returns them, for their files to be let go."""
+        done = [one for one in self.incarnations if one.final is not None and one.closed and one.detached]
+        if done:
+            self.incarnations = [one for one in self.incarnations if one not in done]
+        return done
+
+    @property
+    def backlog(self) -> int:
+        """Bytes seen that the collector has not received."""
+        return sum(one.seen - one.received for one in self.incarnations if one.seen > one.received)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was seen is durable at the collector."""
+        return all(one.durable >= one.seen for one in self.incarnations)
