@@ -1,0 +1,10 @@
+"""Which rank this process is."""
+
+import os
+
+# torchrun first: its ranks may themselves run inside a task of Slurm or a rank of MPI.
+NAMES = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
+
+
+def own_rank() -> int:
+    return next(int(os.environ[name]) for name in NAMES if name in os.environ)
