@@ -13,9 +13,9 @@ from typing import Protocol
 from zlib import crc32
 
 from ranklog_agent.core.facts import Identity, Sight, StreamName
-from ranklog_agent.core.incarnation import Incarnation
+from ranklog_agent.core.incarnation import TAIL_BYTES, Incarnation
 from ranklog_agent.core.matching import Candidate, Remembered, suspects
-from ranklog_agent.core.shipping import Closing, Opening, Session, Telling
+from ranklog_agent.core.shipping import Closing, Opening, Resume, Session, Telling
 from ranklog_agent.core.track import Read, Track
 
 
@@ -64,8 +64,11 @@ class ChunkOut:
     data: bytes
     crc: int
     seen: list[tuple[int, int]]
+    round: int
 
 
+PIECE_BYTES = 1 << 20
+"""What is read at once when a file's beginning is compared."""
 ORPHAN_QUIET_NS = 2_000_000_000
 """How long a nameless file must not have grown before it is worth asking who still writes to it."""
 
@@ -110,8 +113,12 @@ class Engine:
             if held is not None and one.final is None:
                 sights[one.number] = held.sight()
         before = track.backlog
-        for short in track.saw(sights, now_ns):
-            self._cut_short(track, short, now_ns)
+        for doubtful in track.saw(sights, now_ns):
+            size = sights[doubtful.number].size
+            if not self._still_holds_what_was_sent(doubtful, size):
+                self._cut_short(track, doubtful, now_ns)
+            elif size < doubtful.seen:
+                track.shrank(doubtful, size, now_ns)
         self._end_orphans(track, sights, now_ns)
         changed = attached or track.backlog != before or self.session is None
         if self.session is not None and (changed or any(one.final is not None for one in track.incarnations)):
@@ -150,19 +157,21 @@ class Engine:
         for track in self.tracks.values():
             for one in track.incarnations:
                 self._name(track, one)
-        for lost in [one for one in self._memory if not one.closed and not one.snapshot]:
+        # Backwards, because each goes before what its track has already: in the end the oldest is first.
+        for lost in [one for one in reversed(self._memory) if not one.closed and not one.snapshot]:
             if lost in self._memory:
                 self._search(lost, now_ns)
 
-    def resume(self, handle: int, offset: int, crc: int, now_ns: int) -> None:
+    def resume(self, resume: Resume, now_ns: int) -> None:
         """The collector says from where to send."""
-        line = self.session.line(handle) if self.session else None
+        line = self.session.line(resume.handle) if self.session else None
         if self.session is not None and line is not None:
-            tail = self._tail_before(line.incarnation, offset)
-            self.session.resumed(line, offset, crc, tail, now_ns)
-            file = self._held.get(line.incarnation.number)
-            if tail is None and file is not None and line.incarnation is line.track.current:
-                self._begin_again(line.track, file, now_ns)
+            one = line.incarnation
+            starts_over = not one.severed
+            tail = self._tail_before(one, resume)
+            self.session.resumed(line, resume, tail, now_ns)
+            if tail is None and starts_over:
+                self._begin_again(line.track, one, now_ns)
 
     def ack(self, handle: int, received: int, durable: int, closed: bool) -> None:
         """Bytes have arrived."""
@@ -287,6 +296,8 @@ class Engine:
                 track.adopt(incarnation)
                 self._hold(incarnation, file)
                 self._adopt(incarnation, lost, file)
+                track.saw({incarnation.number: file.sight()}, now_ns)
+                track.replan()
                 return
             file.close()
         track.adopt(incarnation)
@@ -303,58 +314,62 @@ class Engine:
             return None
         data = data[len(tail) :]
         if not data:
-            read.track.unread(one)
+            read.track.unread(one, now_ns)
             return None
         assert self.session is not None
         seen = self.session.took(read, data, now_ns)
-        return ChunkOut(self.session.handle_of(one), read.offset, data, one.crc, seen)
+        line = self.session.line_of(one)
+        return ChunkOut(line.handle, read.offset, data, one.crc, seen, line.round)
 
-    def _tail_before(self, one: Incarnation, offset: int) -> bytes | None:
-        """What the file holds before `offset`; None if it no longer holds what was sent of it."""
-        file = self._held.get(one.number)
-        if offset == one.sent:
+    def _tail_before(self, one: Incarnation, resume: Resume) -> bytes | None:
+        """What the file holds before the offset; None if that is not what the collector has."""
+        if (resume.offset, resume.crc) == (one.sent, one.crc):
             return one.tail
-        if file is None:
+        file = self._held.get(one.number)
+        if file is None or file.read(one.sent - len(one.tail), len(one.tail)) != one.tail:
             return None
-        if file.read(one.sent - len(one.tail), len(one.tail)) != one.tail:
+        if not one.passed(resume.offset, resume.crc) and _prefix_crc(file, resume.offset) != resume.crc:
             return None
-        start = max(0, offset - len(one.tail))
-        return file.read(start, offset - start)
+        start = max(0, resume.offset - TAIL_BYTES)
+        return file.read(start, resume.offset - start)
+
+    def _still_holds_what_was_sent(self, one: Incarnation, size: int) -> bool:
+        if one.sent == 0:
+            return size == one.seen
+        return one.sent <= size and self._held[one.number].read(one.sent - len(one.tail), len(one.tail)) == one.tail
 
     def _cut_short(self, track: Track, one: Incarnation, now_ns: int) -> None:
         """A file no longer holds what was sent of it: look for a copy that does, as `copytruncate` makes one."""
         file = self._held[one.number]
         copy = self._find_copy(track, one) if one.sent else None
-        was_current = one is track.current
         track.cut_short(one, copy.sight().size if copy else None, now_ns)
+        self._begin_again(track, one, now_ns)
         if copy is not None:
             self._held[one.number] = copy
-        if was_current:
-            self._begin_again(track, file, now_ns)
-        if copy is not None:
             file.close()
         if self.session is not None:
             self.session.wake(track)
 
-    def _begin_again(self, track: Track, file: File, now_ns: int) -> None:
-        """The path's file starts over: the next incarnation, in the same inode."""
-        again = track.attach(file.identity)
+    def _begin_again(self, track: Track, after: Incarnation, now_ns: int) -> None:
+        """A file starts over: the next incarnation, in the same inode."""
+        file = self._held[after.number]
+        again = track.begin_again(after)
         self._hold(again, file.again())
         if self._memory is not None:
             again.segment = self.mint()
-        track.saw({again.number: self._held[again.number].sight()}, now_ns)
+        track.saw({again.number: file.sight()}, now_ns)
 
     def _find_copy(self, track: Track, one: Incarnation) -> File | None:
-        """Find a sibling that holds what was sent, and more."""
-        name = track.path.rpartition("/")[2].partition(".")[0]
+        """Find a sibling named after the file that holds all that was sent of it."""
+        name = track.path.rpartition("/")[2]
         for path in self.files.siblings(track.path):
-            if name and not path.rpartition("/")[2].startswith(name):
+            if not path.rpartition("/")[2].startswith(name):
                 continue
             file = self.files.open(path)
             if file is None:
                 continue
-            start = one.sent - len(one.tail)
-            if file.sight().size >= one.sent and file.read(start, len(one.tail)) == one.tail:
+            is_other = file.sight().size < one.sent or self.is_held(file.identity)
+            if not is_other and _prefix_crc(file, one.sent) == one.crc:
                 return file
             file.close()
         return None
@@ -370,3 +385,10 @@ class Engine:
                 continue
             track.saw({one.number: held.sight()}, now_ns)
             track.ended(one)
+
+
+def _prefix_crc(file: File, length: int) -> int:
+    crc = 0
+    for offset in range(0, length, PIECE_BYTES):
+        crc = crc32(file.read(offset, min(PIECE_BYTES, length - offset)), crc)
+    return crc

@@ -10,6 +10,8 @@ from ranklog_agent.core.facts import Identity, Loss
 
 TAIL_BYTES = 256
 """Bytes before the send offset that are compared at each read: a file that was truncated and grew again differs."""
+CHECKPOINTS_MAX = 256
+"""(offset, checksum) pairs remembered: where a collector that fell back will ask to continue."""
 SIGHTINGS_MAX = 512
 """Sightings kept per incarnation; beyond it every other one is forgotten, so that long outages stay cheap."""
 
@@ -35,12 +37,17 @@ class Incarnation:
     """No longer what the path names: only its own last bytes are awaited."""
     final: int | None = None
     """Size beyond which no byte will come."""
+    severed: bool = False
+    """The file it was read from holds something else by now, or is gone."""
     closed: bool = False
     """The collector has confirmed size and checksum."""
     losses: list[Loss] = field(default_factory=list)
     changed_ns: int = 0
     """When it was last seen to grow."""
+    mtime_ns: int = 0
+    """The file's own account of when it was last written."""
     _sightings: deque[tuple[int, int]] = field(default_factory=deque)
+    _checkpoints: deque[tuple[int, int]] = field(default_factory=lambda: deque([(0, 0)], CHECKPOINTS_MAX))
 
     def saw(self, size: int, now_ns: int) -> bool:
         """Note a size; returns whether there is more than before."""
@@ -59,6 +66,7 @@ class Incarnation:
         start = self.sent
         self.sent += len(data)
         self.crc = crc32(data, self.crc)
+        self._checkpoints.append((self.sent, self.crc))
         self.tail = (self.tail + data)[-TAIL_BYTES:] if len(data) < TAIL_BYTES else data[-TAIL_BYTES:]
         seen = [pair for pair in self._sightings if start < pair[0] < self.sent]
         last = next((time for end, time in self._sightings if end >= self.sent), now_ns)
@@ -75,19 +83,32 @@ class Incarnation:
     def rewind(self, offset: int, crc: int, tail: bytes) -> None:
         """Continue from `offset`; `tail` is what the file holds before it."""
         self.sent, self.crc, self.tail = offset, crc, tail[-TAIL_BYTES:]
+        while self._checkpoints and self._checkpoints[-1][0] >= offset:
+            # What comes next is read again, and may have changed.
+            self._checkpoints.pop()
+        self._checkpoints.append((offset, crc))
         self.received = offset
         self.seen = max(self.seen, offset)
+        if self.final is not None:
+            # Bytes that were given up may have been under way, and arrived after all.
+            self.final = max(self.final, offset)
+
+    def passed(self, offset: int, crc: int) -> bool:
+        """Whether what was sent had this checksum at this offset, as far as that is remembered."""
+        return (offset, crc) in self._checkpoints
 
     def lost(self, end: int | None, reason: str, now_ns: int) -> None:
         """Give up what was not sent: it ends here, with a loss recorded."""
         self.note_loss(self.sent, end if end is not None and end > self.sent else None, reason, now_ns)
         self.final = self.seen = self.sent
+        self.severed = True
 
     def fell_back(self, offset: int, crc: int, now_ns: int) -> None:
         """The collector holds less than was sent, and the source cannot be read again: the difference is lost."""
         self.note_loss(offset, self.sent, "truncated", now_ns)
         self.rewind(offset, crc, b"")
         self.final = self.seen = offset
+        self.severed = True
 
     def note_loss(self, offset: int, end: int | None, reason: str, now_ns: int) -> None:
         """Record bytes that can never be had."""
@@ -101,4 +122,4 @@ class Incarnation:
     @property
     def wants_close(self) -> bool:
         """Whether all it will ever hold is received, but not yet confirmed as a whole."""
-        return self.final is not None and self.received == self.final == self.sent and not self.closed
+        return self.final is not None and self.received >= self.final == self.sent and not self.closed

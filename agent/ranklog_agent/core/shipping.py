@@ -44,6 +44,16 @@ class Closing:
     crc: int
 
 
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The collector's word from where to send."""
+
+    handle: int
+    offset: int
+    crc: int
+    round: int
+
+
 @dataclass(slots=True)
 class Line:
     """One opened incarnation in this session."""
@@ -54,6 +64,7 @@ class Line:
     resumed: bool = False
     """The collector has said from where to send."""
     paused: bool = False
+    round: int = 0
     losses_sent: int = 0
     close_sent: bool = False
 
@@ -87,14 +98,15 @@ class Session:
         """The incarnation behind a handle; None if the collector speaks of one that is gone."""
         return self._lines.get(handle)
 
-    def handle_of(self, incarnation: Incarnation) -> int:
-        """The handle under which an incarnation was opened."""
-        return self._by_number[incarnation.number].handle
+    def line_of(self, incarnation: Incarnation) -> Line:
+        """What an incarnation was opened as."""
+        return self._by_number[incarnation.number]
 
     # ---- the collector's answers ------------------------------------------------------------------------------------
 
-    def resumed(self, line: Line, offset: int, crc: int, tail: bytes | None, now_ns: int) -> None:
-        """Send from `offset`; `tail` is what the source holds before it, None if it does not hold that any more."""
+    def resumed(self, line: Line, resume: Resume, tail: bytes | None, now_ns: int) -> None:
+        """Send from its offset; `tail` is what the source holds before it, None if it does not hold that any more."""
+        offset, crc = resume.offset, resume.crc
         one = line.incarnation
         if line.resumed:
             self._in_flight -= max(0, one.sent - one.received)
@@ -104,7 +116,7 @@ class Session:
             one.rewind(offset, crc, tail)
         else:
             one.received = offset
-        line.resumed, line.paused, line.close_sent = True, False, False
+        line.resumed, line.paused, line.close_sent, line.round = True, False, False, resume.round
         line.track.replan()
         self.wake(line.track)
 

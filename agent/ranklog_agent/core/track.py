@@ -52,6 +52,13 @@ class Track:
         self.incarnations.append(incarnation)
         return incarnation
 
+    def begin_again(self, after: Incarnation) -> Incarnation:
+        """The file of an incarnation that was cut short starts over."""
+        again = Incarnation(self.number(), after.identity, detached=after is not self.current)
+        after.detached = True
+        self.incarnations.insert(self.incarnations.index(after) + 1, again)
+        return again
+
     def adopt(self, incarnation: Incarnation) -> None:
         """Take up an earlier incarnation that was found under another name; it goes before the present ones."""
         incarnation.detached = True
@@ -63,20 +70,22 @@ class Track:
             self.current.detached = True
 
     def saw(self, sights: dict[int, Sight], now_ns: int) -> list[Incarnation]:
-        """Note one look at all incarnations; returns those that were cut short, to be healed or given up.
+        """Note one look at all incarnations; returns those that may have been cut short, for their bytes to be compared.
 
         The sight of the path's present file must be the oldest of them.
         """
-        short = []
+        doubtful = []
         for incarnation in self.incarnations:
             sight = sights.get(incarnation.number)
             if sight is None or incarnation.final is not None:
                 continue
-            if sight.size < incarnation.sent:
-                short.append(incarnation)
+            was_written = sight.mtime_ns != incarnation.mtime_ns
+            incarnation.mtime_ns = sight.mtime_ns
+            if sight.size < incarnation.seen or (sight.size == incarnation.seen and was_written):
+                doubtful.append(incarnation)
             elif incarnation.saw(sight.size, now_ns):
                 self._plan.append((incarnation, sight.size))
-        return short
+        return doubtful
 
     def cut_short(self, incarnation: Incarnation, copy_size: int | None, now_ns: int) -> None:
         """The file no longer holds what was sent of it.
@@ -84,7 +93,6 @@ class Track:
         `copy_size` is the size of a copy that holds what was sent and perhaps more, if one was found. Whether anything
         was written between copy and truncation nobody can tell, so that is recorded as a possible loss either way.
         """
-        incarnation.detached = True
         self._plan = deque(step for step in self._plan if step[0] is not incarnation)
         if copy_size is None:
             incarnation.lost(incarnation.seen, "truncated", now_ns)
@@ -93,12 +101,22 @@ class Track:
         if incarnation.saw(copy_size, now_ns):
             self._plan.appendleft((incarnation, copy_size))
         incarnation.final = copy_size
+        incarnation.severed = True
         incarnation.note_loss(copy_size, None, "truncated", now_ns)
 
-    def unread(self, incarnation: Incarnation) -> None:
-        """Bytes that were seen could not be read; the next look will tell what became of them."""
-        incarnation.seen = incarnation.sent
+    def shrank(self, incarnation: Incarnation, size: int, now_ns: int) -> None:
+        """The writer took back bytes that were not sent yet."""
         self._plan = deque(step for step in self._plan if step[0] is not incarnation)
+        incarnation.seen = incarnation.sent
+        if incarnation.saw(size, now_ns):
+            self._plan.append((incarnation, size))
+
+    def unread(self, incarnation: Incarnation, now_ns: int) -> None:
+        """Bytes that were seen could not be read; the next look, if there is one, tells what became of them."""
+        self._plan = deque(step for step in self._plan if step[0] is not incarnation)
+        if incarnation.final is not None:
+            incarnation.lost(incarnation.final, "truncated", now_ns)
+        incarnation.seen = incarnation.sent
 
     def ended(self, incarnation: Incarnation) -> None:
         """No process can write to it any more."""

@@ -24,7 +24,6 @@ class Refusal(Enum):
     REPEAT = "held already"
     AHEAD = "starts after what is held"
     CORRUPT = "does not continue the checksum"
-    CLOSED = "goes beyond the final size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +103,13 @@ class Assembly:
             return Refusal.REPEAT
         if offset > segment.received:
             return Refusal.AHEAD
-        if segment.closed is not None:
-            return Refusal.CLOSED
         new = data[segment.received - offset :]
         if crc32(new, segment.crc) != crc:
             return Refusal.CORRUPT
         extent = self._extent_for(segment)
         write = Write(self.size, new, extent)
         self._note_sightings(segment, seen)
-        segment.received, segment.crc = end, crc
+        segment.received, segment.crc, segment.closed = end, crc, None
         self.size += len(new)
         return write
 
