@@ -1,0 +1,208 @@
+"""The job's processes: what the journal says of them, what they are called, and how they ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ranklog_collector.core.journal import Process as Fact
+from ranklog_collector.core.journal import Record
+
+_NUMBER_MAX = 1 << 63
+_SIGKILL = 9
+_ORDERLY = (1, 2, 15)  # HUP, INT, TERM: somebody wanted it to end
+
+
+class Outcome(Enum):
+    """How a process ended; the values are Azure ML's words."""
+
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    TERMINATED = "Terminated"
+    """Ended by somebody else: a signal, or in the wake of another's failure. Also when nobody knows."""
+
+
+@dataclass(slots=True, eq=False)
+class Process:
+    """One process of the job."""
+
+    node: str
+    key: str
+    record: Record
+    name: str
+    attempt: int
+    started_ns: int
+    """By the collector's clock."""
+    ended_ns: int | None = None
+    exit: Record | None = None
+    vanished: bool = False
+    lost: bool = False
+    """Its node is."""
+
+    @property
+    def rank(self) -> int | None:
+        """Its rank, if the launcher gave it one."""
+        return number(self.record, "rank")
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, as it sees it itself."""
+        return number(self.record, "pid")
+
+    @property
+    def is_launcher(self) -> bool:
+        """Whether it is not part of the job but starts it."""
+        return self.record.get("role") == "launcher"
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it, also one that a shell in between turned into an exit code."""
+        signal, code = number(self.exit or {}, "signal"), number(self.exit or {}, "exit_code")
+        return code - 128 if signal is None and code is not None and code - 128 in (*_ORDERLY, _SIGKILL) else signal
+
+    @property
+    def failed_by_itself(self) -> bool:
+        """Whether it failed, whatever others did; a SIGKILL alone may have been anyone's."""
+        if self.exit is None or self.signal in _ORDERLY:
+            return False
+        if self.signal == _SIGKILL:
+            return self.exit.get("oom_killed") is True
+        return self.signal is not None or number(self.exit, "exit_code") not in (0, None)
+
+
+@dataclass(slots=True)
+class Processes:
+    """All processes of a run, in the order in which they became known."""
+
+    several: bool = False
+    """Whether the job has more than one rank."""
+    spread: bool = False
+    """Whether a launcher says that the job has ranks on more than one node."""
+    world_size: int | None = None
+    events: list[tuple[Process, bool]] = field(default_factory=list)
+    """Starts and ends (True) of the job's own processes, in order of arrival."""
+    _all: dict[tuple[str, str], Process] = field(default_factory=dict)
+    _names: Counter[str] = field(default_factory=Counter)
+    _earliest_failure: dict[int, int] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Process]:
+        """In the order in which they became known."""
+        return iter(self._all.values())
+
+    def __len__(self) -> int:
+        """How many are known, launchers included."""
+        return len(self._all)
+
+    def get(self, node: str, key: str) -> Process | None:
+        """The process of this key, if it is known."""
+        return self._all.get((node, key))
+
+    def apply(self, fact: Fact, offset_ns: int) -> None:
+        """Take in a journaled fact; `offset_ns` is the collector's clock minus the node's."""
+        process = self._all.get((fact.node, fact.key))
+        if fact.event in ("lost", "back"):
+            if process is not None:
+                process.lost = fact.event == "lost"
+            return
+        record = fact.record or {}
+        if process is None:
+            process = self._start(fact, record if fact.event == "started" else {}, offset_ns)
+        if fact.event != "started" and process.ended_ns is None:
+            self._end(process, fact, record, offset_ns)
+
+    @property
+    def own(self) -> list[Process]:
+        """The job's processes without its launcher."""
+        return [one for one in self if not one.is_launcher]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every process that there should be has been seen, and at least one."""
+        own = self.own
+        ranks = {one.rank for one in own if one.rank is not None}
+        return bool(own) and (not ranks or self.world_size is None or len(ranks) >= self.world_size)
+
+    def outcome(self, process: Process) -> Outcome | None:
+        """How a process ended, as far as is known now; None if it has not."""
+        if process.ended_ns is None:
+            return None
+        if process.vanished or process.signal in _ORDERLY:
+            return Outcome.TERMINATED
+        if process.failed_by_itself:
+            return Outcome.FAILED
+        if process.signal == _SIGKILL:
+            was_first = process.ended_ns <= self._earliest_failure[_restart(process)]
+            return Outcome.FAILED if was_first else Outcome.TERMINATED
+        return Outcome.COMPLETED
+
+    def verdict(self) -> str:
+        """The state in which a run with these processes ends: completed, failed, canceled or lost."""
+        launchers = [one for one in self if one.is_launcher and one.exit is not None]
+        # A restarted rank counts by its last attempt.
+        deciding = launchers[-1:] or list(
+            {one.rank if one.rank is not None else one.key: one for one in self.own}.values()
+        )
+        outcomes = {self.outcome(one) for one in deciding}
+        if Outcome.FAILED in outcomes:
+            return "failed"
+        if not outcomes or None in outcomes or any(one.vanished for one in deciding):
+            return "lost"
+        return "canceled" if Outcome.TERMINATED in outcomes else "completed"
+
+    # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _start(self, fact: Fact, record: Record, offset_ns: int) -> Process:
+        start_ns = number(record, "start_ns")
+        process = Process(fact.node, fact.key, record, "", 1, fact.time if start_ns is None else start_ns + offset_ns)
+        self._all[fact.node, fact.key] = process
+        if process.is_launcher:
+            process.name = f"launcher_{process.pid}"
+            return process
+        base = self._base_name(process)
+        self._names[base] += 1
+        process.attempt = self._names[base]
+        process.name = base if process.attempt == 1 else f"{base}_attempt{process.attempt}"
+        self._note_size(process)
+        self.events.append((process, False))
+        return process
+
+    def _base_name(self, process: Process) -> str:
+        if process.rank is not None:
+            return f"rank_{process.rank}"
+        name = f"process_{process.pid or process.key}"
+        # Nodes number their processes each for itself.
+        return name if name not in self._names else f"{name}_{process.node}"
+
+    def _note_size(self, process: Process) -> None:
+        world, local = number(process.record, "world_size"), number(process.record, "local_size")
+        if world is not None:
+            self.world_size = max(world, self.world_size or 0)
+        self.several = self.several or (world or 0) > 1 or len(self._names) > 1
+        self.spread = self.spread or (world is not None and local is not None and world > local)
+
+    def _end(self, process: Process, fact: Fact, record: Record, offset_ns: int) -> None:
+        end_ns = number(record, "end_ns")
+        process.ended_ns = fact.time if end_ns is None else end_ns + offset_ns
+        process.lost = False
+        process.vanished = fact.event == "vanished"
+        process.exit = None if process.vanished else record
+        if process.is_launcher:
+            return
+        if process.failed_by_itself or process.signal == _SIGKILL:
+            restart = _restart(process)
+            self._earliest_failure[restart] = min(
+                process.ended_ns, self._earliest_failure.get(restart, process.ended_ns)
+            )
+        self.events.append((process, True))
+
+
+def number(record: Record, name: str) -> int | None:
+    """A field that should be a number that is not negative, if it is."""
+    value = record.get(name)
+    return value if type(value) is int and 0 <= value < _NUMBER_MAX else None
+
+
+def _restart(process: Process) -> int:
+    return number(process.record, "restart") or 0
