@@ -1,0 +1,172 @@
+"""The output of a run as people read it: many streams in one order, now and as they grow."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.grep import Pattern
+from ranklog_collector.reading.lines import Block, Piece, Read, last_lines_start, line_start, pieces, timed
+from ranklog_collector.reading.merge import merged
+from ranklog_collector.reading.select import Selection, Source, chosen
+from ranklog_collector.reading.state import Stream
+
+BUFFERS_TOTAL = 64 << 20
+BUFFER_MAX, BUFFER_MIN = 1 << 20, 64 << 10
+PARTIAL_WAIT_S = 1.0
+"""A line without its end is shown in following once it has not grown for so long: it may be a prompt, or last words."""
+_TAIL_MARGIN = 200
+
+
+class LogReader:
+    """Reads the chosen streams of a run, and each time it is asked again what has come since.
+
+    `tail` restricts the first reading to about so many last lines of each stream. `notes` tells what could not be read.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        selection: Selection,
+        pattern: Pattern | None = None,
+        tail: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.notes: dict[str, None] = {}
+        self._folder = folder
+        self._selection = selection
+        self._pattern = pattern
+        self._tail = tail
+        self._clock = clock
+        self._sources: dict[int, Source] = {}
+        self._revision = -1
+        self._positions: dict[int, tuple[int, int]] = {}
+        self._partial: dict[int, tuple[int, float]] = {}
+        self._broken: set[int] = set()
+
+    @property
+    def sources(self) -> dict[int, Source]:
+        """The chosen streams by their numbers, in the order in which they stand at equal times."""
+        state = self._folder.state
+        if state.revision != self._revision:
+            self._sources = {source.stream: source for source in chosen(state, self._selection)}
+            self._revision = state.revision
+        return self._sources
+
+    def read(self, is_final: bool = True) -> Iterator[Block]:
+        """Yield what has not been yielded yet, in the order of time.
+
+        Unless `is_final`, only bytes that the journal vouches for, in whole lines: what lies behind them may still be
+        taken back.
+        """
+        sources = self.sources
+        size = min(BUFFER_MAX, max(BUFFER_MIN, BUFFERS_TOTAL // (len(sources) or 1)))
+        return merged([self._blocks(number, size, is_final) for number in sources])
+
+    def raw(self, block: Block) -> Iterator[bytes]:
+        """The block's bytes as they are in the file, however many."""
+        piece = block.piece
+        if not piece.is_abridged:
+            yield piece.data
+            return
+        read = self._reading(block.stream)
+        offset = piece.offset
+        while offset < piece.end and (data := read(offset, min(BUFFER_MAX, piece.end - offset))):
+            yield data
+            offset += len(data)
+
+    # ---- one stream -------------------------------------------------------------------------------------------------
+
+    def _blocks(self, number: int, size: int, is_final: bool) -> Iterator[Block]:
+        stream = self._folder.state.streams[number]
+        read = self._reading(number)
+        start, end = self._extent(stream, read, is_final)
+        if start >= end:
+            return
+        source: Iterator[Piece] = self._whole(number, pieces(read, start, end, size), is_final)
+        if self._pattern is not None:
+            source = self._pattern.select(source, read)
+        yield from timed(number, source, stream.timeline.moments(self._folder.state.clock(stream)))
+
+    def _extent(self, stream: Stream, read: Read, is_final: bool) -> tuple[int, int]:
+        """From where to where the stream is to be read now."""
+        end = max(stream.size, self._size_on_disk(stream)) if is_final else stream.size
+        until = self._selection.until_ns
+        moments = stream.timeline.moments(self._folder.state.clock(stream))
+        if until is not None and moments.times and moments.times[-1] > until:
+            end = line_start(read, moments.before(until + 1))
+        known = self._positions.get(stream.number)
+        if known is not None:
+            start, rewrites = known
+            if rewrites != stream.rewrites:
+                start = 0 if stream.snapshot is not None else min(start, stream.size)
+        else:
+            since = self._selection.since_ns
+            start = 0 if since is None else self._first_since(stream, read, end, since)
+            if self._tail is not None and self._pattern is None:
+                start = last_lines_start(read, start, end, 2 * self._tail + _TAIL_MARGIN)
+        self._positions[stream.number] = (start, stream.rewrites)
+        return start, end
+
+    def _first_since(self, stream: Stream, read: Read, end: int, since: int) -> int:
+        moments = stream.timeline.moments(self._folder.state.clock(stream))
+        if not moments.times or moments.times[-1] < since:
+            return end
+        return line_start(read, moments.before(since))
+
+    def _whole(self, number: int, source: Iterator[Piece], is_final: bool) -> Iterator[Piece]:
+        """Hold back a line that is not complete, and remember how far the stream has been read."""
+        for piece in source:
+            whole = piece if is_final else self._without_partial(number, piece)
+            if whole is None:
+                return
+            self._positions[number] = (whole.end, self._positions[number][1])
+            if number in self._broken and whole.data.startswith(b"\n"):
+                whole = Piece(whole.offset + 1, whole.end, whole.data[1:])
+            if whole.data.endswith(b"\n"):
+                self._broken.discard(number)
+            else:
+                self._broken.add(number)
+            if whole.data:
+                yield whole
+
+    def _without_partial(self, number: int, piece: Piece) -> Piece | None:
+        if piece.data.endswith(b"\n") or piece.is_abridged:
+            return piece
+        end, since = self._partial.get(number, (-1, 0.0))
+        if end == piece.end and self._clock() - since >= PARTIAL_WAIT_S:
+            return piece
+        if end != piece.end:
+            self._partial[number] = (piece.end, self._clock())
+        whole = piece.data.rfind(b"\n") + 1
+        return Piece(piece.offset, piece.offset + whole, piece.data[:whole]) if whole else None
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    def _reading(self, number: int) -> Read:
+        """Read by opening anew each time: a run may have more streams than a process may have files."""
+
+        def read(offset: int, size: int) -> bytes:
+            stream = self._folder.state.streams[number]
+            try:
+                with self._folder.opened(stream) as file:
+                    return os.pread(file, size, offset)
+            except OSError as error:
+                self._note(stream, error)
+                return b""
+
+        return read
+
+    def _size_on_disk(self, stream: Stream) -> int:
+        try:
+            with self._folder.opened(stream) as file:
+                return os.fstat(file).st_size
+        except OSError as error:
+            self._note(stream, error)
+            return 0
+
+    def _note(self, stream: Stream, error: OSError) -> None:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"
+        self.notes[f"{stream.path} {reason}"] = None

@@ -1,0 +1,45 @@
+"""One order for many streams: by time, and a stream's own order is never broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import merge
+from operator import attrgetter
+
+from ranklog_collector.reading.lines import Block
+from ranklog_collector.reading.text import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as it is shown, without its newline; `offset` is where it begins in its stream's file."""
+
+    stream: int
+    time: int
+    offset: int
+    text: bytes
+
+
+def merged(streams: Iterable[Iterable[Block]]) -> Iterator[Block]:
+    """Merge blocks by time; at the same time the earlier stream of the argument goes first.
+
+    Each stream's own blocks must not go back in time.
+    """
+    return merge(*streams, key=attrgetter("time"))
+
+
+def lines(block: Block, colour: bool = False) -> list[Line]:
+    """Split a block into lines."""
+    stream, time = block.stream, block.time
+    offset, _, data = block.piece
+    clean = shown(data, colour)
+    texts = clean.split(b"\n")
+    raw = texts if clean is data else data.split(b"\n")
+    if not texts[-1] and data.endswith(b"\n"):
+        texts.pop()
+    result = []
+    for text, original in zip(texts, raw):  # noqa: B905 - `raw` may have one more, the nothing after the last newline
+        result.append(Line(stream, time, offset, text))
+        offset += len(original) + 1
+    return result

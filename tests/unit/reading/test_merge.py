@@ -1,0 +1,100 @@
+"""Many streams in one order: nothing is lost, and no stream's own order is broken."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from ranklog_collector.reading.fold import Fold, Row, folded
+from ranklog_collector.reading.lines import Block, Piece
+from ranklog_collector.reading.merge import Line, lines, merged
+
+STREAMS = st.lists(
+    st.lists(st.tuples(st.integers(0, 20), st.sampled_from([b"a", b"b", b"c", b""])), max_size=8), max_size=5
+)
+
+
+def ordered(streams: list[list[tuple[int, bytes]]]) -> list[list[Line]]:
+    """Each stream's lines, with times that do not fall."""
+    return [
+        [
+            Line(number, time, offset, text)
+            for offset, (time, text) in enumerate(zip(sorted(t for t, _ in each), (b for _, b in each), strict=True))
+        ]
+        for number, each in enumerate(streams)
+    ]
+
+
+def merge_lines(streams: list[list[Line]]) -> list[Line]:
+    return sorted((line for stream in streams for line in stream), key=lambda line: line.time)
+
+
+@given(STREAMS)
+def test_merging_keeps_each_streams_order_and_loses_nothing(streams: list[list[tuple[int, bytes]]]) -> None:
+    blocks = [
+        [Block(line.stream, line.time, Piece(line.offset, line.offset + len(line.text), line.text)) for line in stream]
+        for stream in ordered(streams)
+    ]
+    result = list(merged(blocks))
+    assert [block.time for block in result] == sorted(block.time for block in result)
+    assert [[block for block in result if block.stream == number] for number in range(len(streams))] == blocks
+
+
+@given(STREAMS, st.integers(0, 20))
+def test_unfolding_gives_each_streams_lines_back(streams: list[list[tuple[int, bytes]]], window: int) -> None:
+    expected = ordered(streams)
+    kinds = dict.fromkeys(range(len(streams)), "rank")
+    rows = list(folded(merge_lines(expected), Fold(kinds, window)))
+    assert [[row.line.text for row in rows if number in row.streams] for number in range(len(streams))] == [
+        [line.text for line in stream] for stream in expected
+    ]
+    assert all(len(set(row.streams)) == len(row.streams) for row in rows)
+
+
+def fold_texts(*said: tuple[int, int, bytes], window: int = 10) -> list[tuple[list[int], bytes]]:
+    source = [Line(stream, time, 0, text) for stream, time, text in said]
+    fold = Fold(dict.fromkeys({line.stream for line in source}, "rank"), window)
+    return [(row.streams, row.line.text) for row in folded(source, fold)]
+
+
+def test_what_all_say_is_one_row_and_what_one_says_stands_out() -> None:
+    assert fold_texts((0, 1, b"a"), (1, 1, b"a"), (2, 1, b"X"), (3, 2, b"a")) == [([0, 1, 3], b"a"), ([2], b"X")]
+
+
+def test_lines_too_far_apart_are_not_folded() -> None:
+    assert fold_texts((0, 1, b"a"), (1, 20, b"a")) == [([0], b"a"), ([1], b"a")]
+
+
+def test_a_rank_that_says_the_same_twice_has_two_rows() -> None:
+    assert fold_texts((0, 1, b"a"), (0, 1, b"a"), (1, 1, b"a"), (1, 1, b"a")) == [([0, 1], b"a"), ([0, 1], b"a")]
+
+
+def test_folding_does_not_turn_a_ranks_lines_around() -> None:
+    assert fold_texts((0, 1, b"a"), (0, 1, b"b"), (1, 1, b"b"), (1, 1, b"a")) == [
+        ([0], b"a"),
+        ([0, 1], b"b"),
+        ([1], b"a"),
+    ]
+
+
+def test_a_row_that_all_have_joined_is_not_held_back() -> None:
+    fold = Fold({0: "rank", 1: "rank"}, window_ns=1000)
+    assert list(fold.push(Line(0, 1, 0, b"a"))) == []
+    assert list(fold.push(Line(1, 1, 0, b"a"))) == []
+    assert list(fold.expire(1)) == [Row(Line(0, 1, 0, b"a"), [0, 1], 1)]
+
+
+def test_streams_of_different_kinds_are_not_folded() -> None:
+    fold = Fold({0: "out", 1: "err"}, 10)
+    rows = list(folded([Line(stream, 1, 0, b"a") for stream in (0, 1, 2, 3)], fold))
+    assert [row.streams for row in rows] == [[0], [1], [2], [3]]
+
+
+def test_a_block_becomes_lines_with_their_offsets() -> None:
+    data = b"ab\nc\xff\n1\r22\nrest"
+    assert lines(Block(7, 5, Piece(100, 100 + len(data), data))) == [
+        Line(7, 5, 100, b"ab"),
+        Line(7, 5, 103, "c\ufffd".encode()),
+        Line(7, 5, 106, b"22"),
+        Line(7, 5, 111, b"rest"),
+    ]
+    assert lines(Block(7, 5, Piece(0, 1, b"\n"))) == [Line(7, 5, 0, b"")]
