@@ -92,11 +92,11 @@ class Engine:
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
-    def watch(self, path: str, stream: StreamName) -> Track:
-        """Take a path's file into the care of a stream."""
+    def watch(self, path: str, stream: StreamName, is_snapshot: bool = False) -> Track:
+        """Take a path's file into the care of a stream; a snapshot is mirrored whole each time it has changed."""
         track = self.tracks.get(path)
         if track is None:
-            track = self.tracks[path] = Track(stream, path, lambda: next(self._numbers))
+            track = self.tracks[path] = Track(stream, path, lambda: next(self._numbers), is_snapshot)
         return track
 
     def is_held(self, identity: Identity) -> bool:
@@ -106,6 +106,8 @@ class Engine:
 
     def look(self, track: Track, now_ns: int) -> bool:
         """See what has become of a track's files; returns whether there is anything new."""
+        if track.is_snapshot:
+            return self._look_at_version(track, now_ns)
         attached = self._follow_path(track)
         sights: dict[int, Sight] = {}
         for one in reversed(track.incarnations):
@@ -170,8 +172,9 @@ class Engine:
             starts_over = not one.severed
             tail = self._tail_before(one, resume)
             self.session.resumed(line, resume, tail, now_ns)
-            if tail is None and starts_over:
+            if tail is None and starts_over and not line.track.is_snapshot:
                 self._begin_again(line.track, one, now_ns)
+                self._release(one)
 
     def ack(self, handle: int, received: int, durable: int, closed: bool) -> None:
         """Bytes have arrived."""
@@ -222,6 +225,24 @@ class Engine:
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
+    def _look_at_version(self, track: Track, now_ns: int) -> bool:
+        file = self.files.open(track.path)
+        if file is None:
+            return False
+        sight = file.sight()
+        if not track.is_version_due(file.identity, sight):
+            file.close()
+            return False
+        for old in track.incarnations:
+            self._release(old)
+        version = track.attach_version(file.identity, sight, now_ns)
+        self._held[version.number] = file
+        if self._memory is not None:
+            version.segment = self.mint()
+        if self.session is not None:
+            self.session.wake(track)
+        return True
+
     def _follow_path(self, track: Track) -> bool:
         identity = self.files.identity_at(track.path)
         current = track.current
@@ -258,7 +279,7 @@ class Engine:
         """Find out whether the collector knows this file; else it is a new segment."""
         assert self._memory is not None
         file = self._held.get(incarnation.number)
-        if file is not None and self._memory:
+        if file is not None and self._memory and not track.is_snapshot:
             candidate = Candidate(track.stream, track.path, file.identity, file.sight().size)
             for one in suspects(candidate, self._memory):
                 if self._has_tail(file, one):
@@ -341,10 +362,15 @@ class Engine:
     def _cut_short(self, track: Track, one: Incarnation, now_ns: int) -> None:
         """A file no longer holds what was sent of it: look for a copy that does, as `copytruncate` makes one."""
         file = self._held[one.number]
+        if track.is_snapshot:
+            track.cut_short(one, None, now_ns)
+            return
         copy = self._find_copy(track, one) if one.sent else None
         track.cut_short(one, copy.sight().size if copy else None, now_ns)
         self._begin_again(track, one, now_ns)
-        if copy is not None:
+        if copy is None:
+            self._release(one)
+        else:
             self._held[one.number] = copy
             file.close()
         if self.session is not None:

@@ -34,7 +34,10 @@ class Track:
     path: str
     number: Callable[[], int]
     """Gives the next incarnation's number, unique in this agent."""
+    is_snapshot: bool = False
+    """Each incarnation is one version of a file that is rewritten, and replaces the last."""
     incarnations: list[Incarnation] = field(default_factory=list)
+    _version: tuple[Identity, Sight] | None = None
     _plan: deque[tuple[Incarnation, int]] = field(default_factory=deque)
 
     @property
@@ -51,6 +54,19 @@ class Track:
         incarnation = Incarnation(self.number(), identity)
         self.incarnations.append(incarnation)
         return incarnation
+
+    def is_version_due(self, identity: Identity, sight: Sight) -> bool:
+        """Whether a file that is mirrored whole has changed since, and its last version is through."""
+        return (identity, sight) != self._version and all(one.closed for one in self.incarnations)
+
+    def attach_version(self, identity: Identity, sight: Sight, now_ns: int) -> Incarnation:
+        """Take a file as it is now."""
+        self._version = (identity, sight)
+        version = Incarnation(self.number(), identity, final=sight.size)
+        self.incarnations = [version]
+        if version.saw(sight.size, now_ns):
+            self._plan.append((version, sight.size))
+        return version
 
     def begin_again(self, after: Incarnation) -> Incarnation:
         """The file of an incarnation that was cut short starts over."""
@@ -94,9 +110,15 @@ class Track:
         was written between copy and truncation nobody can tell, so that is recorded as a possible loss either way.
         """
         self._plan = deque(step for step in self._plan if step[0] is not incarnation)
-        if copy_size is None:
+        if self.is_snapshot:
+            # The version that replaces this one comes next; of a torn one nothing is missed.
+            incarnation.final = incarnation.seen = incarnation.sent
+        elif copy_size is None:
             incarnation.lost(incarnation.seen, "truncated", now_ns)
-            return
+        else:
+            self._continue_from_copy(incarnation, copy_size, now_ns)
+
+    def _continue_from_copy(self, incarnation: Incarnation, copy_size: int, now_ns: int) -> None:
         incarnation.seen = incarnation.sent
         if incarnation.saw(copy_size, now_ns):
             self._plan.appendleft((incarnation, copy_size))
@@ -114,7 +136,9 @@ class Track:
     def unread(self, incarnation: Incarnation, now_ns: int) -> None:
         """Bytes that were seen could not be read; the next look, if there is one, tells what became of them."""
         self._plan = deque(step for step in self._plan if step[0] is not incarnation)
-        if incarnation.final is not None:
+        if self.is_snapshot:
+            incarnation.final = incarnation.sent
+        elif incarnation.final is not None:
             incarnation.lost(incarnation.final, "truncated", now_ns)
         incarnation.seen = incarnation.sent
 

@@ -1,0 +1,146 @@
+"""Which files to watch, and what a path says about the rank that writes it.
+
+A rule is a glob with, perhaps, a regular expression over the path. The presets are the layouts that launchers leave behind.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from ranklog_agent.core.facts import StreamName
+
+_GLOB_PART = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]*\]")
+
+
+class Mode(Enum):
+    """How a file is mirrored."""
+
+    TAIL = "tail"
+    SNAPSHOT = "snapshot"
+    """Rewritten rather than appended to: mirrored whole, each time it has changed."""
+    AT_END = "at-end"
+    """Mirrored whole when the job has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Files to mirror. `pattern` is absolute; `names` has named groups rank, local_rank, attempt, stream, name."""
+
+    pattern: str
+    names: re.Pattern[str] | None = None
+    mode: Mode = Mode.TAIL
+    folder: str = "logs"
+    """Where in the run folder files go that belong to no rank."""
+
+    @property
+    def base(self) -> str:
+        """The folder above the first wildcard."""
+        found = _GLOB_PART.search(self.pattern)
+        return self.pattern[: self.pattern.rindex("/", 0, found.start())] if found else self.pattern.rpartition("/")[0]
+
+    @property
+    def depth(self) -> int | None:
+        """How many folders below `base` can matter; None if there is no limit."""
+        return None if "**" in self.pattern else self.pattern.count("/") - self.base.count("/") - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a rule makes of a path."""
+
+    rule: Rule
+    role: str
+    name: str
+    """Relative to the run folder's root, for a file that belongs to no rank."""
+    rank: int | None = None
+    local_rank: int | None = None
+    attempt: int = 0
+
+    def stream(self, process: str) -> StreamName:
+        """The stream's name, given the key of the process that writes it."""
+        return StreamName(self.role, process, self.name)
+
+
+def glob_regex(pattern: str) -> re.Pattern[str]:
+    """Translate a glob: `**` crosses folders, `*` and `?` do not."""
+    out, end = [], 0
+    for part in _GLOB_PART.finditer(pattern):
+        out.append(re.escape(pattern[end : part.start()]))
+        token = part.group()
+        if token in ("**/", "**"):
+            out.append("(?:.*/)?" if token == "**/" else ".*")
+        elif token == "*":
+            out.append("[^/]*")
+        elif token == "?":
+            out.append("[^/]")
+        else:
+            out.append("[^" + token[2:] if token.startswith("[!") else token)
+        end = part.end()
+    return re.compile("".join(out) + re.escape(pattern[end:]), re.DOTALL)
+
+
+class Rules:
+    """All rules of an agent; the first that fits a path decides."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._rules = [(rule, glob_regex(rule.pattern)) for rule in rules]
+
+    @property
+    def all(self) -> list[Rule]:
+        """The rules, in order."""
+        return [rule for rule, _ in self._rules]
+
+    def match(self, path: str) -> Match | None:
+        """What to make of a path; None if it is nobody's business."""
+        for rule, regex in self._rules:
+            if regex.fullmatch(path):
+                found = rule.names.search(path) if rule.names else None
+                if rule.names is None or found is not None:
+                    return _match(rule, path, found.groupdict() if found else {})
+        return None
+
+
+def _match(rule: Rule, path: str, groups: dict[str, str | None]) -> Match:
+    relative = path[len(rule.base) :].lstrip("/")
+    name = groups.get("name") or f"{rule.folder}/{relative}"
+    rank, local_rank = _number(groups.get("rank")), _number(groups.get("local_rank"))
+    attempt = _number(groups.get("attempt")) or 0
+    if rank is None and local_rank is None:
+        return Match(rule, "output_file" if rule.folder == "outputs" else "log", name)
+    role = "stderr" if (groups.get("stream") or "").startswith("err") or groups.get("stream") == "stderr" else "stdout"
+    return Match(rule, role, "", rank, local_rank, attempt)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
+PRESETS: dict[str, list[tuple[str, str]]] = {
+    "openmpi": [
+        # Open MPI 4: mpirun --output-filename DIR; Open MPI 5: mpirun --output dir=DIR
+        ("**", r"/(?:\d+|pr?terun-[^/]*@\d+)/rank\.(?P<rank>\d+)/(?P<stream>stdout|stderr)$"),
+        # Open MPI 5: mpirun --output file=DIR/x
+        ("**", r"\.pr?terun-[^/]*@\d+\.(?P<rank>\d+)\.(?P<stream>out|err)$"),
+    ],
+    "torchrun": [
+        # torchrun --log-dir DIR --redirects 3
+        ("**", r"/attempt_(?P<attempt>\d+)/(?P<local_rank>\d+)/(?P<stream>stdout|stderr)\.log$"),
+    ],
+    "slurm": [
+        # srun --output=DIR/%j_%t_%N.out --error=DIR/%j_%t_%N.err
+        ("**", r"/\d+_(?P<rank>\d+)_[^/_]+\.(?P<stream>out|err)$"),
+        ("**", r"/(?P<name>slurm-[^/]+\.out)$"),
+    ],
+    "kubernetes": [
+        # /var/log/pods/<namespace>_<pod>_<uid>/<container>/<restart>.log, in CRI format
+        ("**/*.log", r"/(?P<name>[^/]+/[^/]+/\d+\.log)$"),
+    ],
+}
+"""Layout of each launcher's files below a folder: (glob, regular expression)."""
+
+
+def preset(name: str, folder: str) -> list[Rule]:
+    """The rules for the files that a launcher leaves below `folder`. Raises KeyError for an unknown name."""
+    return [Rule(f"{folder.rstrip('/')}/{glob}", re.compile(names)) for glob, names in PRESETS[name]]
