@@ -64,13 +64,15 @@ class ModelFiles:
         self.names: dict[str, Inode] = {}
         self.inodes: list[Inode] = []
         self.copies: set[int] = set()
+        self.now_ns = 1
         self._numbers = count(1)
         self._records = count()
         self.writers: dict[str, Inode] = {}
 
     # the engine's interface
     def identity_at(self, path: str) -> Identity | None:
-        return self.names[path].identity if path in self.names else None
+        identity = self.names[path].identity if path in self.names else None
+        return Identity(identity.device, identity.inode) if identity else None
 
     def open(self, path: str) -> ModelFile | None:
         return ModelFile(self.names[path]) if path in self.names else None
@@ -80,7 +82,7 @@ class ModelFiles:
 
     # the writer's doings
     def create(self, path: str) -> None:
-        inode = Inode(Identity(1, next(self._numbers)))
+        inode = Inode(Identity(1, next(self._numbers), self.now_ns))
         self._unname(path)
         self.names[path] = inode
         self.inodes.append(inode)

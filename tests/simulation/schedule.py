@@ -43,7 +43,7 @@ class World:
     def __init__(self, collector: ModelCollector | None = None) -> None:
         self.files = ModelFiles()
         self.collector = collector or ModelCollector()
-        self.now = 0
+        self.now = 1
         self._names: count[int] = count(1)
         self.engine: Engine = new_engine(self.files, PATHS, self._names)
         self.wire: deque[Outgoing] = deque()
@@ -59,6 +59,7 @@ class World:
         """Act the schedule out, then let everything come to rest and check."""
         for name, argument in steps:
             self.now += 1_000_000
+            self.files.now_ns = self.now
             getattr(self, f"do_{name}")(argument)
         self._come_to_rest()
         self._check()

@@ -1,7 +1,7 @@
-"""Composes the agent's core: tracks over files, a session over the wire. Deterministic, given its files and its times.
+"""Composes the agent's core: tracks over files, a session over the wire. Deterministic, given its files and times.
 
-The shells feed it: "look at this path", "the collector says", and ask it: "what shall I send". It never waits. Files are
-reached through the small interface below, which tests replace by a model of a file system.
+The shells feed it: "look at this path", "the collector says", and ask it: "what shall I send". It never waits. Files
+are reached through the small interface below, which tests replace by a model of a file system.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Engine:
         """See what has become of a track's files; returns whether there is anything new."""
         if track.is_snapshot:
             return self._look_at_version(track, now_ns)
-        attached = self._follow_path(track)
+        attached = self._follow_path(track, now_ns)
         sights: dict[int, Sight] = {}
         for one in reversed(track.incarnations):
             held = self._held.get(one.number)
@@ -243,10 +243,10 @@ class Engine:
             self.session.wake(track)
         return True
 
-    def _follow_path(self, track: Track) -> bool:
+    def _follow_path(self, track: Track, now_ns: int) -> bool:
         identity = self.files.identity_at(track.path)
         current = track.current
-        if current is not None and identity is not None and identity == current.identity:
+        if current is not None and identity is not None and identity.may_be(current.identity):
             return False
         if identity is None or self.is_held(identity):
             track.detach()
@@ -256,7 +256,7 @@ class Engine:
             if file is not None:
                 file.close()
             return False
-        incarnation = track.attach(file.identity)
+        incarnation = track.attach(file.identity, now_ns)
         self._hold(incarnation, file)
         if self._memory is not None:
             self._name(track, incarnation)
@@ -307,7 +307,7 @@ class Engine:
         if lost not in self._memory:
             return
         self._memory.remove(lost)
-        incarnation = Incarnation(next(self._numbers), lost.identity)
+        incarnation = Incarnation(next(self._numbers), lost.identity, now_ns)
         for path in self.files.siblings(lost.path):
             file = self.files.open(path)
             if file is None:
@@ -379,14 +379,17 @@ class Engine:
     def _begin_again(self, track: Track, after: Incarnation, now_ns: int) -> None:
         """A file starts over: the next incarnation, in the same inode."""
         file = self._held[after.number]
-        again = track.begin_again(after)
+        again = track.begin_again(after, now_ns)
         self._hold(again, file.again())
         if self._memory is not None:
             again.segment = self.mint()
         track.saw({again.number: file.sight()}, now_ns)
 
     def _find_copy(self, track: Track, one: Incarnation) -> File | None:
-        """Find a sibling named after the file that holds all that was sent of it."""
+        """Find a sibling named after the file that holds all that was sent of it.
+
+        It must be younger than the first look at the file: an earlier rotation may begin with the same banner.
+        """
         name = track.path.rpartition("/")[2]
         for path in self.files.siblings(track.path):
             if not path.rpartition("/")[2].startswith(name):
@@ -394,7 +397,8 @@ class Engine:
             file = self.files.open(path)
             if file is None:
                 continue
-            is_other = file.sight().size < one.sent or self.is_held(file.identity)
+            is_older = not file.identity.birth_ns or file.identity.birth_ns < one.since_ns
+            is_other = is_older or file.sight().size < one.sent or self.is_held(file.identity)
             if not is_other and _prefix_crc(file, one.sent) == one.crc:
                 return file
             file.close()

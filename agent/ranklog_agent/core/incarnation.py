@@ -25,6 +25,8 @@ class Incarnation:
 
     number: int
     identity: Identity
+    since_ns: int = 0
+    """When it was first looked at."""
     segment: str = ""
     """Minted, or adopted from the collector's memory; empty until that is decided."""
     seen: int = 0

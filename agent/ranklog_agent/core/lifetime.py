@@ -1,7 +1,7 @@
 """When the job on this node is over, so that a sidecar ends by itself and never too soon.
 
-Ranks come late, end at different times and are restarted by elastic launchers. While the launcher's daemon that started them
-lives, more may come. Once every known process is gone and so are the daemons, nothing more can come.
+Ranks come late, end at different times and are restarted by elastic launchers. While the launcher's daemon that started
+them lives, more may come. Once every known process is gone and so are the daemons, nothing more can come.
 """
 
 from __future__ import annotations

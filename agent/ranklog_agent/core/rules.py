@@ -1,6 +1,6 @@
 """Which files to watch, and what a path says about the rank that writes it.
 
-A rule is a glob with, perhaps, a regular expression over the path. The presets are the layouts that launchers leave behind.
+A rule is a glob with, perhaps, a regular expression over the path. The presets are the layouts that launchers leave.
 """
 
 from __future__ import annotations

@@ -47,11 +47,11 @@ class Track:
             return self.incarnations[-1]
         return None
 
-    def attach(self, identity: Identity) -> Incarnation:
+    def attach(self, identity: Identity, now_ns: int) -> Incarnation:
         """The path names a file that is new to it."""
         if self.current is not None:
             self.current.detached = True
-        incarnation = Incarnation(self.number(), identity)
+        incarnation = Incarnation(self.number(), identity, now_ns)
         self.incarnations.append(incarnation)
         return incarnation
 
@@ -62,15 +62,15 @@ class Track:
     def attach_version(self, identity: Identity, sight: Sight, now_ns: int) -> Incarnation:
         """Take a file as it is now."""
         self._version = (identity, sight)
-        version = Incarnation(self.number(), identity, final=sight.size)
+        version = Incarnation(self.number(), identity, now_ns, final=sight.size)
         self.incarnations = [version]
         if version.saw(sight.size, now_ns):
             self._plan.append((version, sight.size))
         return version
 
-    def begin_again(self, after: Incarnation) -> Incarnation:
+    def begin_again(self, after: Incarnation, now_ns: int) -> Incarnation:
         """The file of an incarnation that was cut short starts over."""
-        again = Incarnation(self.number(), after.identity, detached=after is not self.current)
+        again = Incarnation(self.number(), after.identity, now_ns, detached=after is not self.current)
         after.detached = True
         self.incarnations.insert(self.incarnations.index(after) + 1, again)
         return again
@@ -86,7 +86,7 @@ class Track:
             self.current.detached = True
 
     def saw(self, sights: dict[int, Sight], now_ns: int) -> list[Incarnation]:
-        """Note one look at all incarnations; returns those that may have been cut short, for their bytes to be compared.
+        """Note one look at all incarnations; returns those that may have been cut short: compare their bytes.
 
         The sight of the path's present file must be the oldest of them.
         """

@@ -65,8 +65,8 @@ class NodeFile:
     def has_writer(self) -> bool:
         """Whether any process may still write to it.
 
-        A read lease is granted only if nobody has the file open for writing, in whatever container; where leases are not
-        to be had, /proc is searched.
+        A read lease is granted only if nobody has the file open for writing, in whatever container; where leases are
+        not to be had, /proc is searched.
         """
         try:
             fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)

@@ -30,7 +30,24 @@ EVENTS: list[type[FileSystemEvent]] = [
     FileModifiedEvent,
     FileMovedEvent,
 ]
-REMOTE = frozenset("nfs nfs4 cifs smb3 lustre gpfs beegfs ceph 9p afs glusterfs orangefs pvfs2 virtiofs".split())
+REMOTE = frozenset(
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "ceph",
+        "9p",
+        "afs",
+        "glusterfs",
+        "orangefs",
+        "pvfs2",
+        "virtiofs",
+    ]
+)
 """File systems whose changes by other hosts raise no events here; anything on FUSE counts too."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,9 +13,27 @@ from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.reading.inside import open_inside
 from ranklog_collector.reading.replay import apply
 from ranklog_collector.reading.state import RunState, Stream
+from ranklog_collector.store.local import LOCK
 
 BLOCK = 1 << 20
 LINE_MAX = 1 << 26
+
+
+def is_written(path: str) -> bool:
+    """Whether a collector holds the run folder at this moment."""
+    try:
+        file = open_inside(path, LOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return False
 
 
 class ReadingError(Exception):
@@ -43,6 +63,27 @@ class RunFolder:
     def experiment(self) -> str:
         """As the journal has it, else the name of the folder around."""
         return self.state.run.experiment if self.state.run else os.path.basename(os.path.dirname(self.path))
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a collector holds the folder at this moment."""
+        return is_written(self.path)
+
+    @property
+    def started_ns(self) -> int:
+        """When the run began, by the collector's clock."""
+        return self.state.run.time if self.state.run else 0
+
+    def now_ns(self) -> int:
+        """What counts as now: the end of a run that is over or that nobody writes, else the time."""
+        if self.state.has_ended:
+            return self.state.state_time
+        return time.time_ns() if self.is_written else max(self.state.heard, self.last_output_ns())
+
+    def last_output_ns(self) -> int:
+        """When any stream's last bytes were seen; 0 if there are none."""
+        state = self.state
+        return max((stream.timeline.last(state.clock(stream)) or 0 for stream in state.streams.values()), default=0)
 
     def refresh(self) -> bool:
         """Take in what the journal has grown by; False if by nothing.

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from fnmatch import fnmatchcase
 
 from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes, ranks_text
 from ranklog_collector.reading.state import RunState, Stream
 
-_UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)?")
 _DEFAULT_ROLES = frozenset({"stdout", "stderr", "launcher_log"})
 RANKS = tuple[range, ...]
 
@@ -73,32 +70,6 @@ def parse_ranks(text: str) -> RANKS:
         first = int(found[1])
         ranges.append(range(first, int(found[2] or first) + 1))
     return tuple(ranges)
-
-
-def parse_duration(text: str) -> int:
-    """Read `90`, `10m` or `1h30m` as nanoseconds. Raises ValueError."""
-    parts = list(_DURATION.finditer(text))
-    if not parts or "".join(part[0] for part in parts) != text:
-        raise ValueError(f"{text!r} is no duration such as 90s, 10m or 1h30m")
-    return round(sum(float(part[1]) * _UNITS_NS[part[2] or "s"] for part in parts))
-
-
-def parse_moment(text: str, start_ns: int, end_ns: int) -> int:
-    """Read a moment of a run that began at `start_ns` and ended, or has come to, `end_ns`. Raises ValueError.
-
-    `+90s` is that long after its start, `10m` that long before its end; else an ISO 8601 time, local without a zone.
-    """
-    if text.startswith("+"):
-        return start_ns + parse_duration(text[1:])
-    if _DURATION.match(text) and not re.match(r"\d{4}-", text):
-        return end_ns - parse_duration(text)
-    try:
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is no time: 10m (before the end), +90s (after the start) or 2026-01-31T12:00:00Z"
-        ) from None
-    return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
 
 
 def chosen(state: RunState, selection: Selection) -> list[Source]:

@@ -136,9 +136,8 @@ class LocalStore:
 
     def remove(self, path: str) -> None:
         """See Store; folders that this leaves empty are removed."""
-        with _translated("remove", path), suppress(FileNotFoundError):
-            with self._folder_of(path) as (folder, name):
-                os.unlink(name, dir_fd=folder)
+        with _translated("remove", path), suppress(FileNotFoundError), self._folder_of(path) as (folder, name):
+            os.unlink(name, dir_fd=folder)
         self._files.forget((self._root, path))
         self._prune(_parent(path))
 
