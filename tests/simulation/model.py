@@ -1,4 +1,4 @@
-"""A model of the outside world: a file system with a writer, a wire that breaks, a collector that loses what was not synced."""
+"""A model of the outside world: files with a writer, a wire that breaks, a collector that loses what was not synced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zlib import crc32
 from ranklog_agent.core.engine import ChunkOut, Engine, Outgoing
 from ranklog_agent.core.facts import Identity, Sight, StreamName
 from ranklog_agent.core.matching import Remembered
-from ranklog_agent.core.shipping import Closing, Opening, Telling
+from ranklog_agent.core.shipping import Opening, Telling
 from ranklog_collector.core.assembly import Assembly, Extent, Mark, Refusal, Segment, Write
 
 TAIL = 4096

@@ -33,7 +33,7 @@ ALWAYS = {"write", "look", "send", "receive", "answer", "connect", "sync"}
 PATHS = ["a.log", "b.log"]
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818
     """A schedule in which bytes were lost in silence, doubled or put out of order."""
 
 
@@ -193,10 +193,10 @@ class World:
             self.files.reopen(path)
         self.collector.free()
         for ending in (False, True):
-            if ending:
-                self.engine.end_all()
             for _ in range(400):
                 self.now += 3_000_000_000
+                if ending:
+                    self.engine.end_all()
                 self._round()
                 if self.engine.is_settled and (not ending or self.engine.is_closed):
                     break

@@ -284,6 +284,7 @@ class Engine:
             for one in suspects(candidate, self._memory):
                 if self._has_tail(file, one):
                     self._memory.remove(one)
+                    track.stream = one.stream
                     self._adopt(incarnation, one, file)
                     track.replan()
                     return

@@ -31,22 +31,7 @@ EVENTS: list[type[FileSystemEvent]] = [
     FileMovedEvent,
 ]
 REMOTE = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "ceph",
-        "9p",
-        "afs",
-        "glusterfs",
-        "orangefs",
-        "pvfs2",
-        "virtiofs",
-    ]
+    ["nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "glusterfs", "orangefs", "pvfs2"]
 )
 """File systems whose changes by other hosts raise no events here; anything on FUSE counts too."""
 

@@ -1,0 +1,47 @@
+"""The agent's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ranklog_agent.core.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM form; certificate and key only where the collector asks for them."""
+
+    ca: str
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything an agent is told. Times in seconds."""
+
+    collector: str
+    """HOST:PORT, or unix:PATH."""
+    run_id: str
+    experiment: str
+    spool: str
+    node_id: str
+    hostname: str
+    node_ip: str | None = None
+    """None: the address from which the collector is reached."""
+    rules: list[Rule] = field(default_factory=list)
+    token: str = ""
+    tls: Tls | None = None
+    prep: str | None = None
+    release: str | None = None
+    stays: bool = False
+    """Whether to go on when the job has ended, until a signal comes."""
+    ends_with_pid: int | None = None
+    """A process whose end is the job's end."""
+    drain_timeout_s: float = 60.0
+    scan_s: float = 0.25
+    """How often folders without file events are scanned."""
+    scan_idle_s: float = 10.0
+    """How often everything is scanned even though events come."""
+    heartbeat_s: float = 1.0
+    batch_bytes: int = 1 << 20
