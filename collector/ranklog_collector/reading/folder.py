@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from ranklog_collector.core import journal
-from ranklog_collector.core.layout import JOURNAL
+from ranklog_collector.core.layout import INCOMING, JOURNAL
 from ranklog_collector.reading.inside import open_inside
+from ranklog_collector.reading.journal_tail import JournalTail
 from ranklog_collector.reading.replay import apply
 from ranklog_collector.reading.state import RunState, Stream
 from ranklog_collector.store.local import LOCK
-
-BLOCK = 1 << 20
-LINE_MAX = 1 << 26
 
 
 def is_written(path: str) -> bool:
@@ -50,8 +48,8 @@ class RunFolder:
     def __init__(self, path: str) -> None:
         self.path = os.path.realpath(path)
         self.state = RunState()
-        self._offset = 0
-        self._identity = (0, 0)
+        self._journal = JournalTail(self.path)
+        self._generation = 0
         self.refresh()
 
     @property
@@ -90,48 +88,45 @@ class RunFolder:
 
         Raises ReadingError if there is no journal.
         """
+        is_news = False
         try:
-            file = open_inside(self.path, JOURNAL)
+            for entries in self._journal.news():
+                is_news = True
+                self._begin_anew_if_needed()
+                for entry in entries:
+                    apply(self.state, entry)
         except OSError as error:
-            raise ReadingError(
-                f"{self.path} is no run folder: {JOURNAL} cannot be read ({error.strerror or error})"
-            ) from error
-        try:
-            status = os.fstat(file)
-            identity = (status.st_dev, status.st_ino)
-            if identity != self._identity or status.st_size < self._offset:
-                self.state, self._offset, self._identity = RunState(), 0, identity
-            return self._read_on(file)
-        finally:
-            os.close(file)
+            reason = error.strerror or error
+            raise ReadingError(f"{self.path} is no run folder: {JOURNAL} cannot be read ({reason})") from error
+        return self._begin_anew_if_needed() or is_news
 
-    def _read_on(self, file: int) -> bool:
-        before, size = self._offset, BLOCK
-        while size <= LINE_MAX:
-            data = os.pread(file, size, self._offset)
-            entries, intact = journal.read(data)
-            for entry in entries:
-                apply(self.state, entry)
-            self._offset += intact
-            if len(data) < size:
-                break
-            if not intact:
-                size *= 2
-        return self._offset > before
+    def _begin_anew_if_needed(self) -> bool:
+        if self._journal.generation == self._generation:
+            return False
+        self._generation = self._journal.generation
+        self.state = RunState()
+        return True
 
     @contextmanager
     def opened(self, stream: Stream) -> Iterator[int]:
-        """Open a stream's file; if it has been renamed meanwhile, under its new name.
+        """Open a stream's file, also while it is being renamed.
 
         Raises OSError as `open_inside` does.
         """
-        try:
-            file = open_inside(self.path, stream.path)
-        except FileNotFoundError:
-            if not self.refresh() or stream.number not in self.state.streams:
-                raise
-            file = open_inside(self.path, self.state.streams[stream.number].path)
+        file = self._open_first(stream)
+        if file is None and self.refresh():
+            file = self._open_first(self.state.streams.get(stream.number, stream))
+        if file is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), stream.path)
         try:
             yield file
         finally:
             os.close(file)
+
+    def _open_first(self, stream: Stream) -> int | None:
+        """Open the file where the journal has it, or where it is as long as a renaming is only announced."""
+        arriving = [] if stream.snapshot is None else [f"{INCOMING}/{self.state.segments[stream.snapshot].id}"]
+        for path in (*arriving, stream.path, *reversed(stream.former_paths)):
+            with suppress(FileNotFoundError):
+                return open_inside(self.path, path)
+        return None

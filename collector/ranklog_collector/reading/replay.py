@@ -54,7 +54,9 @@ def _stream(state: RunState, entry: journal.Stream) -> None:
 
 
 def _path(state: RunState, entry: journal.Path) -> None:
-    state.streams[entry.stream].path = entry.path
+    stream = state.streams[entry.stream]
+    stream.former_paths.append(stream.path)
+    stream.path = entry.path
 
 
 def _segment(state: RunState, entry: journal.Segment) -> None:

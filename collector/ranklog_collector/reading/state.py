@@ -63,6 +63,7 @@ class Stream:
     process: str
     name: str
     path: str
+    former_paths: list[str] = field(default_factory=list)
     extents: list[journal.Extent] = field(default_factory=list)
     size: int = 0
     """How many bytes of the file are vouched for."""

@@ -1,0 +1,125 @@
+"""A run's files for taking along: a list, one file, or many as a zip that is made while it is sent."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import IO
+
+from ranklog_collector.core.layout import INTERNAL
+from ranklog_collector.reading.folder import ReadingError, RunFolder
+from ranklog_collector.reading.inside import open_inside
+from ranklog_collector.reading.processes import processes
+from ranklog_collector.reading.state import Stream
+
+BLOCK = 1 << 20
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """One file of the run folder."""
+
+    path: str
+    size: int
+    changed_ns: int
+    role: str = ""
+    """Of its stream; empty for a file that is not a stream's."""
+    node: str = ""
+    process: str = ""
+    """Name of the process that wrote it."""
+    segments: int = 0
+    is_complete: bool = False
+    """Whether every segment has been finished and verified."""
+
+
+def files(folder: RunFolder, with_internal: bool = False) -> list[FileView]:
+    """List the regular files of a run by path; links are left out, and so is `.ranklog` unless asked for."""
+    streams = {stream.path: stream for stream in folder.state.streams.values()}
+    names = {(view.node, view.key): view.name for view in processes(folder.state)}
+    found = []
+    for where, folders, entries in os.walk(folder.path):
+        inside = os.path.relpath(where, folder.path)
+        if inside == "." and not with_internal:
+            folders[:] = [name for name in folders if name != INTERNAL]
+        for entry in entries:
+            path = os.path.normpath(os.path.join(inside, entry))
+            try:
+                status = os.lstat(os.path.join(where, entry))
+            except FileNotFoundError:
+                continue  # renamed while we looked
+            if stat.S_ISREG(status.st_mode):
+                found.append(_view(folder, path, status, streams.get(path), names))
+    return sorted(found, key=lambda file: file.path)
+
+
+def matching(found: list[FileView], wanted: str) -> list[FileView]:
+    """Choose files by path, by a folder's path, or by a pattern. Raises ReadingError if there is none."""
+    name = wanted.strip("/")
+    chosen = [file for file in found if file.path == name or file.path.startswith(f"{name}/")]
+    chosen = chosen or [file for file in found if fnmatchcase(file.path, name)]
+    if chosen:
+        return chosen
+    alike = [file.path for file in found if file.path.rpartition("/")[2] == name.rpartition("/")[2]]
+    hint = f"; there is {', '.join(alike[:5])}" if alike else "; ranklog files lists all"
+    raise ReadingError(f"the run has no file {wanted!r}{hint}")
+
+
+def content(folder: RunFolder, path: str) -> Iterator[bytes]:
+    """Yield a file's bytes, as many as it has now. Raises ReadingError if it cannot be read."""
+    try:
+        file = open_inside(folder.path, path)
+    except OSError as error:
+        raise ReadingError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        at, end = 0, os.fstat(file).st_size
+        while at < end and (data := os.pread(file, min(BLOCK, end - at), at)):
+            yield data
+            at += len(data)
+    finally:
+        os.close(file)
+
+
+def write_zip(folder: RunFolder, chosen: list[FileView], target: IO[bytes]) -> None:
+    """Write files as a zip, in their order and below a folder named after the run; `target` need not be seekable.
+
+    Raises ReadingError if a file cannot be read.
+    """
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in chosen:
+            changed = time.gmtime(max(0, min(file.changed_ns // 10**9, 0xFFFFFFFF)))[:6]
+            entry = zipfile.ZipInfo(f"{os.path.basename(folder.path)}/{file.path}", max(changed, _EARLIEST))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (stat.S_IFREG | 0o644) << 16
+            with archive.open(entry, "w", force_zip64=True) as out:
+                for data in content(folder, file.path):
+                    out.write(data)
+
+
+def _view(
+    folder: RunFolder,
+    path: str,
+    status: os.stat_result,
+    stream: Stream | None,
+    names: dict[tuple[str, str], str],
+) -> FileView:
+    if stream is None:
+        return FileView(path, status.st_size, status.st_mtime_ns)
+    segments = [folder.state.segments[number] for number in stream.segments]
+    if stream.snapshot is not None:
+        segments = [folder.state.segments[stream.snapshot]]
+    return FileView(
+        path=path,
+        size=status.st_size,
+        changed_ns=stream.timeline.last(folder.state.clock(stream)) or status.st_mtime_ns,
+        role=stream.role,
+        node=stream.node,
+        process=names.get((stream.node, stream.process), ""),
+        segments=len(segments),
+        is_complete=all(segment.closed is not None for segment in segments),
+    )

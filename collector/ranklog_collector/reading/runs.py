@@ -1,0 +1,160 @@
+"""Finding run folders: all of them below a root, or the one that a user means."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import orjson
+
+from ranklog_collector.core import journal
+from ranklog_collector.core.layout import JOURNAL, RUN
+from ranklog_collector.reading.folder import ReadingError, RunFolder, is_written
+from ranklog_collector.reading.inside import open_inside
+from ranklog_collector.reading.processes import ProcessState, processes
+from ranklog_collector.reading.state import ENDED
+from ranklog_collector.reading.times import parse_iso
+
+DEFAULT_ROOT = "ranklog-runs"
+_HEAD_BYTES = 4096
+_SUMMARY_BYTES_MAX = 64 << 20
+_NAMED_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """A run folder that was found, as far as its first journal line tells."""
+
+    run_id: str
+    experiment: str
+    path: str
+    started_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunOverview:
+    """A run in one row."""
+
+    run_id: str
+    experiment: str
+    path: str
+    started_ns: int
+    ended_ns: int | None
+    state: str
+    """As the journal has it; `interrupted` if it has not ended and no collector writes it."""
+    nodes: int
+    processes: int
+    failed: int
+
+
+def root_folder(option: str | None) -> str:
+    """Where the run folders are: what was asked for, else $RANKLOG_ROOT, else ./ranklog-runs."""
+    return option or os.environ.get("RANKLOG_ROOT") or DEFAULT_ROOT
+
+
+def find_runs(root: str) -> list[RunEntry]:
+    """List the runs below a root (`<root>/<experiment>/<run>`), oldest first.
+
+    Raises ReadingError if the root is no folder.
+    """
+    try:
+        experiments = sorted(entry.path for entry in os.scandir(root) if entry.is_dir())
+    except OSError as error:
+        raise ReadingError(
+            f"{root} cannot be read ({error.strerror}); name the folder of runs with --root or RANKLOG_ROOT"
+        ) from error
+    found = []
+    for experiment in experiments:
+        with os.scandir(experiment) as folders:
+            found += [run for folder in folders if folder.is_dir() and (run := _entry(folder.path))]
+    return sorted(found, key=lambda run: (run.started_ns, run.run_id))
+
+
+def open_run(name: str, root: str) -> RunFolder:
+    """Open the run that is meant by an id, `experiment/id`, a unique prefix of either, `latest`, or a folder's path.
+
+    Raises ReadingError, which lists what there is.
+    """
+    if os.path.isfile(os.path.join(name, JOURNAL)):
+        return RunFolder(name)
+    if os.path.isdir(name) and os.sep in name:
+        raise ReadingError(f"{name} is no run folder: it has no {JOURNAL}")
+    runs = find_runs(root)
+    if not runs:
+        raise ReadingError(f"there are no runs in {root}; name the folder of runs with --root or RANKLOG_ROOT")
+    if name == "latest":
+        return RunFolder(runs[-1].path)
+    named = [run for run in runs if name in (run.run_id, f"{run.experiment}/{run.run_id}")]
+    meant = named or [
+        run for run in runs if run.run_id.startswith(name) or f"{run.experiment}/{run.run_id}".startswith(name)
+    ]
+    if len(meant) == 1:
+        return RunFolder(meant[0].path)
+    if meant:
+        names = [f"{run.experiment}/{run.run_id}" if named else run.run_id for run in meant]
+        raise ReadingError(f"{name!r} may be {_listed(names)}; say which")
+    raise ReadingError(f"there is no run {name!r} in {root}; there is {_listed([run.run_id for run in runs])}")
+
+
+def overview(run: RunEntry) -> RunOverview:
+    """Tell of a run what its run.json tells, or its journal where that is missing or damaged.
+
+    Raises ReadingError if neither can be read.
+    """
+    try:
+        file = open_inside(run.path, RUN)
+        try:
+            loaded = orjson.loads(os.pread(file, _SUMMARY_BYTES_MAX, 0))
+        finally:
+            os.close(file)
+        processes, end = loaded["processes"], loaded["end_time"]
+        return _overview(
+            run,
+            state=str(loaded["state"] or "running"),
+            ended_ns=parse_iso(end) if end else None,
+            nodes=len(loaded["nodes"]),
+            processes=max(int(processes["seen"]), int(processes["world_size"] or 0)),
+            failed=int(processes["failed"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return _from_journal(run)
+
+
+def _from_journal(run: RunEntry) -> RunOverview:
+    state = RunFolder(run.path).state
+    views = [view for view in processes(state) if view.role != "launcher"]
+    return _overview(
+        run,
+        state=state.state,
+        ended_ns=state.state_time if state.has_ended else None,
+        nodes=len(state.nodes),
+        processes=len(views),
+        failed=sum(view.state is ProcessState.FAILED for view in views),
+    )
+
+
+def _overview(run: RunEntry, state: str, ended_ns: int | None, nodes: int, processes: int, failed: int) -> RunOverview:
+    if state not in ENDED and not is_written(run.path):
+        state = "interrupted"
+    return RunOverview(run.run_id, run.experiment, run.path, run.started_ns, ended_ns, state, nodes, processes, failed)
+
+
+def _entry(path: str) -> RunEntry | None:
+    try:
+        file = open_inside(path, JOURNAL)
+    except OSError:
+        return None
+    try:
+        head = os.pread(file, _HEAD_BYTES, 0)
+    finally:
+        os.close(file)
+    first = journal.parse(head.partition(b"\n")[0])
+    if isinstance(first, journal.Run):
+        return RunEntry(first.run_id, first.experiment, path, first.time)
+    return RunEntry(os.path.basename(path), os.path.basename(os.path.dirname(path)), path, 0)
+
+
+def _listed(names: list[str]) -> str:
+    """Name the latest few."""
+    more = f" and {len(names) - _NAMED_MAX} more (ranklog runs lists all)" if len(names) > _NAMED_MAX else ""
+    return ", ".join(reversed(names[-_NAMED_MAX:])) + more
