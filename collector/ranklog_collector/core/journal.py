@@ -71,6 +71,8 @@ class Stream:
     process: str
     name: str
     path: str
+    snapshot: bool = False
+    """Whether its segments replace the file instead of growing it."""
 
 
 @dataclass(frozen=True, slots=True)
