@@ -104,6 +104,35 @@ class Engine:
         number = self._owners.get((identity.device, identity.inode))
         return number is not None and self._held[number].identity.may_be(identity)
 
+    def is_copy(self, path: str, in_doubt: bool) -> bool:
+        """Whether a file is a copy that a rotation made of one that is mirrored under its own name.
+
+        `in_doubt` is the answer for an empty file, and for one that so far equals an original that was not truncated.
+        """
+        for track in self._namesakes(path):
+            file = self.files.open(path)
+            if file is None:
+                return in_doubt
+            try:
+                size = file.sight().size
+                if any(size >= cut and _prefix_crc(file, cut) == crc for cut, crc in track.cut):
+                    return True
+                if size == 0 or self._equals_present(track, file, min(size, PIECE_BYTES)):
+                    return in_doubt
+            finally:
+                file.close()
+        return False
+
+    def _namesakes(self, path: str) -> Iterator[Track]:
+        """Tracks whose path, with something like `.1` or `-20261124` after it, is this path."""
+        for end in range(path.rfind("/") + 2, len(path)):
+            if path[end] in ".-_~" and path[:end] in self.tracks:
+                yield self.tracks[path[:end]]
+
+    def _equals_present(self, track: Track, file: File, length: int) -> bool:
+        held = self._held.get(track.current.number) if track.current else None
+        return held is not None and held.read(0, length) == file.read(0, length)
+
     def look(self, track: Track, now_ns: int) -> bool:
         """See what has become of a track's files; returns whether there is anything new."""
         if track.is_snapshot:

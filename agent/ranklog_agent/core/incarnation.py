@@ -107,8 +107,8 @@ class Incarnation:
 
     def fell_back(self, offset: int, crc: int, now_ns: int) -> None:
         """The collector holds less than was sent, and the source cannot be read again: the difference is lost."""
-        if offset < self.sent:
-            self.note_loss(offset, self.sent, "truncated", now_ns)
+        end = max(self.sent, self.seen)
+        self.note_loss(offset, end if end > offset else None, "truncated", now_ns)
         self.rewind(offset, crc, b"")
         self.final = self.seen = offset
         self.severed = True

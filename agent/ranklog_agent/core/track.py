@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from ranklog_agent.core.facts import Identity, Sight, StreamName
 from ranklog_agent.core.incarnation import Incarnation
 
+CUTS_REMEMBERED = 16
+"""Truncations whose copies are recognised; older ones have been collected as copies or are gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -37,6 +40,8 @@ class Track:
     is_snapshot: bool = False
     """Each incarnation is one version of a file that is rewritten, and replaces the last."""
     incarnations: list[Incarnation] = field(default_factory=list)
+    cut: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=CUTS_REMEMBERED))
+    """(size, checksum) of incarnations that were truncated: what a copy of them begins with."""
     _version: tuple[Identity, Sight] | None = None
     _plan: deque[tuple[Incarnation, int]] = field(default_factory=deque)
 
@@ -110,6 +115,8 @@ class Track:
         was written between copy and truncation nobody can tell, so that is recorded as a possible loss either way.
         """
         self._plan = deque(step for step in self._plan if step[0] is not incarnation)
+        if incarnation.sent:
+            self.cut.append((incarnation.sent, incarnation.crc))
         if self.is_snapshot:
             # The version that replaces this one comes next; of a torn one nothing is missed.
             incarnation.final = incarnation.seen = incarnation.sent

@@ -1,0 +1,332 @@
+"""The agent's life: find what is there, reach the collector, mirror, notice the end of the job, drain, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from ranklog import spool
+from ranklog_agent.account import Account
+from ranklog_agent.config import Config
+from ranklog_agent.core.backoff import Backoff
+from ranklog_agent.core.clock import Clock
+from ranklog_agent.errors import AgentError, CollectorRefusedError, NotDeliveredError
+from ranklog_agent.io import link, procfs, wire
+from ranklog_agent.io.watch import Hints, Watcher
+from ranklog_agent.mirror import Mirror
+from ranklog_proto.v1 import ingest_pb2 as pb
+
+if sys.version_info >= (3, 11):
+    from asyncio import TaskGroup
+else:
+    from exceptiongroup import BaseExceptionGroup
+    from taskgroup import TaskGroup
+
+T = TypeVar("T")
+
+
+class Agent:
+    """One node's sidecar. `run()` is its whole life."""
+
+    def __init__(self, config: Config, say: Callable[[str], None]) -> None:
+        self._config = config
+        self._say = say
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mirror")
+        self._mirror = Mirror(config, lambda path, why: say(f"cannot read {path}: {why}; trying again"))
+        self._clock = Clock()
+        self._backoff = Backoff()
+        self._epoch = time.time_ns()
+        self._wake = asyncio.Event()
+        self._scanned = asyncio.Event()
+        self._delivered = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._reason = "ended"
+        self._call: link.Call | None = None
+        self._complained: set[str] = set()
+        self._hints: Hints | None = None
+        self._watcher: Watcher | None = None
+
+    async def run(self) -> None:
+        """Live. Raises AgentError if something must be told to whoever started the agent."""
+        self._listen_to_signals()
+        self._watch_files()
+        account = Account(self._own_folder, self._mirror.watch)
+        try:
+            await self._in_mirror(account.list_processes)
+            await self._note(account, f"agent {version('ranklog')} on {self._config.node_id}, pid {os.getpid()}")
+            if self._config.prep:
+                await self._run_command(account, self._config.prep, "prep")
+            await self._mirror_until_the_end(account)
+        finally:
+            if self._watcher is not None:
+                self._watcher.close()
+            self._withdraw()
+            self._thread.shutdown(cancel_futures=True)
+
+    async def _mirror_until_the_end(self, account: Account) -> None:
+        self._announce()
+        async with TaskGroup() as tasks:
+            lasting = [
+                tasks.create_task(self._keep_scanning()),
+                tasks.create_task(self._keep_connected()),
+                tasks.create_task(self._keep_sending()),
+                tasks.create_task(self._keep_tending()),
+            ]
+            await self._wait_for_the_end()
+            await self._drain(account)
+            for task in lasting:
+                task.cancel()
+
+    # ---- the end ----------------------------------------------------------------------------------------------------
+
+    async def _wait_for_the_end(self) -> None:
+        """Until the job is over, a signal comes, or the process that stands for the job is gone."""
+        pid = self._config.ends_with_pid
+        ticks = procfs.start_ticks(pid) if pid is not None else None
+        while not self._stop.is_set():
+            if pid is not None and (ticks is None or procfs.start_ticks(pid) != ticks):
+                return
+            is_over = await self._in_mirror(self._mirror.jobs.lifetime.is_over, time.monotonic())
+            if is_over and pid is None and not self._config.stays:
+                return
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), 0.2)
+        self._reason = "signalled"
+
+    async def _drain(self, account: Account) -> None:
+        """Deliver what is left, up to the deadline, and say goodbye. A signal that comes now ends it at once."""
+        self._stop.clear()
+        if self._config.release:
+            await self._run_command(account, self._config.release, "release")
+        await self._note(account, f"agent leaves: {self._reason}")
+        await self._in_mirror(self._mirror.finish)
+        deadline = time.monotonic() + self._config.drain_timeout_s
+        while not await self._in_mirror(lambda: self._mirror.is_delivered):
+            if time.monotonic() > deadline or self._stop.is_set():
+                await self._part("deadline")
+                raise NotDeliveredError(await self._in_mirror(self._what_is_left))
+            self._wake.set()
+            self._delivered.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._delivered.wait(), 0.25)
+            await self._in_mirror(self._mirror.finish)
+        await self._part(self._reason)
+
+    async def _part(self, reason: str) -> None:
+        """Say goodbye and wait for the collector to end the stream, so that the word has surely arrived."""
+        call = self._call
+        if call is None:
+            return
+        undelivered = await self._in_mirror(lambda: self._mirror.backlog)
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.TimeoutError, asyncio.InvalidStateError):
+            await call.write(wire.goodbye(reason, undelivered))
+            await call.done_writing()
+            await asyncio.wait_for(call.wait_for_connection(), 1.0)
+            await asyncio.wait_for(call.code(), 2.0)
+
+    def _what_is_left(self) -> str:
+        return (
+            f"{self._mirror.backlog} bytes could not be delivered to {self._config.collector} in time; "
+            f"they are still in the files on this node: start the agent again to deliver them"
+        )
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    async def _keep_scanning(self) -> None:
+        """Scan everything now and then, and often what raises no events."""
+        full_at = 0.0
+        while True:
+            unwatched = self._watch_more()
+            if time.monotonic() >= full_at:
+                await self._in_mirror(self._mirror.scan)
+                full_at = time.monotonic() + self._config.scan_idle_s
+                self._scanned.set()
+            elif unwatched:
+                await self._in_mirror(self._mirror.scan_unwatched, unwatched)
+            self._wake.set()
+            await asyncio.sleep(self._config.scan_s if unwatched else min(1.0, self._config.scan_idle_s))
+
+    async def _keep_tending(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            await self._in_mirror(self._mirror.tend)
+            self._wake.set()
+
+    def _watch_files(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._hints = Hints(self._mirror.files.hold_early, lambda: loop.call_soon_threadsafe(self._wake.set))
+        os.makedirs(spool.procs_folder(self._config.spool), mode=0o700, exist_ok=True)
+        os.makedirs(spool.streams_folder(self._config.spool), mode=0o700, exist_ok=True)
+        os.makedirs(self._own_folder, mode=0o700, exist_ok=True)
+        try:
+            self._watcher = Watcher(self._hints)
+        except OSError as error:
+            self._say(f"no file events ({os.strerror(error.errno or 0)}): scanning instead")
+
+    def _watch_more(self) -> list[str]:
+        """Watch what is not watched yet; returns the folders that must be scanned."""
+        folders = {self._config.spool: True} | {rule.base: rule.depth != 0 for rule in self._config.rules}
+        unwatched = []
+        for folder, recursive in folders.items():
+            why = self._watcher.add(folder, recursive) if self._watcher else "there are no file events"
+            if why is not None:
+                unwatched.append(folder)
+                self._complain_once(f"{folder} is scanned every {self._config.scan_s} s: {why}")
+        return unwatched
+
+    # ---- the collector ----------------------------------------------------------------------------------------------
+
+    async def _keep_connected(self) -> None:
+        await self._scanned.wait()
+        while True:
+            try:
+                await self._converse()
+            except grpc.aio.AioRpcError as error:
+                link.refuse_if_final(error)
+                self._complain_once(f"no connection to {self._config.collector}: {error.details()}; trying again")
+            except (asyncio.TimeoutError, OSError):
+                self._complain_once(f"no answer from {self._config.collector}; trying again")
+            finally:
+                self._call = None
+            await self._in_mirror(self._mirror.disconnected)
+            await asyncio.sleep(self._backoff.wait_s(random.random()))
+
+    async def _converse(self) -> None:
+        """One session, until it breaks."""
+        ip = self._config.node_ip or link.address_towards(self._config.collector)
+        if ip is None:
+            raise OSError("no route")
+        async with link.connect(self._config) as call:
+            cold = self._mirror.is_cold
+            await call.write(link.hello(self._config, ip, self._epoch, cold, version("ranklog")))
+            first: Any = await asyncio.wait_for(call.read(), link.CONNECT_TIMEOUT_S)
+            if first is grpc.aio.EOF or not isinstance(first, pb.FromCollector):
+                await self._raise_status(call)
+            if first.WhichOneof("kind") == "farewell":
+                self._heed_farewell(first)
+            await self._in_mirror(self._mirror.connected, first.welcome.window_bytes)
+            self._backoff.reset()
+            self._complained.clear()
+            self._call = call
+            self._wake.set()
+            async with TaskGroup() as tasks:
+                beats = tasks.create_task(self._keep_beating(call))
+                try:
+                    await self._keep_listening(call)
+                finally:
+                    beats.cancel()
+        await self._raise_status(call)
+
+    async def _keep_listening(self, call: link.Call) -> None:
+        while True:
+            message: Any = await call.read()
+            if message is grpc.aio.EOF:
+                return
+            kind = message.WhichOneof("kind")
+            if kind == "clock":
+                reply = message.clock
+                self._clock.sample(reply.agent_time, reply.received_time, reply.sent_time, time.time_ns())
+            elif kind == "farewell":
+                self._heed_farewell(message)
+                return
+            else:
+                await self._in_mirror(self._mirror.take, message)
+                self._wake.set()
+                self._delivered.set()
+
+    async def _keep_beating(self, call: link.Call) -> None:
+        while True:
+            backlog = self._mirror.backlog
+            await call.write(wire.heartbeat(time.time_ns(), self._clock.best, backlog))
+            await asyncio.sleep(self._config.heartbeat_s)
+
+    async def _keep_sending(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while True:
+                paths = self._hints.take() if self._hints else set()
+                messages = await self._in_mirror(self._mirror.step, paths)
+                if not messages:
+                    break
+                if self._call is None:
+                    break
+                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    for message in messages:
+                        await self._call.write(message)
+
+    def _heed_farewell(self, message: pb.FromCollector) -> None:
+        if message.farewell.reason == pb.Farewell.FENCED:
+            raise CollectorRefusedError(
+                f"another agent has taken over node {self._config.node_id} of run {self._config.run_id}"
+            )
+
+    async def _raise_status(self, call: link.Call) -> None:
+        code = await call.code()
+        if code is not grpc.StatusCode.OK:
+            raise grpc.aio.AioRpcError(
+                code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=await call.details() or code.name.lower()
+            )
+
+    # ---- around it --------------------------------------------------------------------------------------------------
+
+    async def _in_mirror(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    async def _note(self, account: Account, text: str) -> None:
+        self._say(text)
+        await self._in_mirror(account.say, text)
+
+    async def _run_command(self, account: Account, command: str, kind: str) -> None:
+        code = await account.run(command, kind)
+        await self._note(account, f"--{kind} ended with exit code {code}: {command}")
+
+    @property
+    def _own_folder(self) -> str:
+        return spool.agent_folder(self._config.spool, self._config.hostname)
+
+    def _announce(self) -> None:
+        spool.announce_agent(
+            self._config.spool,
+            run_id=self._config.run_id,
+            experiment=self._config.experiment,
+            hostname=self._config.hostname,
+            collector=self._config.collector,
+        )
+
+    def _withdraw(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(spool.agent_path(self._config.spool, self._config.hostname))
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    def _complain_once(self, text: str) -> None:
+        if text not in self._complained:
+            self._complained.add(text)
+            self._say(text)
+
+
+async def run(config: Config, say: Callable[[str], None]) -> None:
+    """Run an agent to its end. Raises AgentError."""
+    try:
+        await Agent(config, say).run()
+    except BaseExceptionGroup as group:
+        errors = [error for error in group.exceptions if isinstance(error, AgentError)]
+        if errors:
+            raise errors[0] from None
+        raise

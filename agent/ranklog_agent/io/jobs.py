@@ -1,0 +1,241 @@
+"""The job's processes on this node: what the spool tells of them, what /proc tells, and what there is to report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import orjson
+
+from ranklog import identity, spool
+from ranklog_agent.core.facts import Identity
+from ranklog_agent.core.lifetime import Lifetime
+from ranklog_agent.core.rules import Match
+from ranklog_agent.io import procfs, wire
+
+VANISHED_S = 2.0
+"""How long a process may be gone without an exit record before it counts as vanished: `exec` is still writing."""
+
+
+@dataclass(slots=True)
+class Known:
+    """One process."""
+
+    key: str
+    pids: tuple[int, ...]
+    """The process and the `exec` around it, if their numbers hold here; all gone means it has ended."""
+    ticks: dict[int, int | None] = field(default_factory=dict)
+    gone_since_s: float | None = None
+    has_ended: bool = False
+
+
+@dataclass(slots=True)
+class Fact:
+    """Something to report until the collector has confirmed it."""
+
+    message: bytes
+    is_sent: bool = False
+
+
+@dataclass(slots=True)
+class Jobs:
+    """All processes of this node that matter."""
+
+    spool_folder: str
+    hostname: str
+    lifetime: Lifetime = field(default_factory=Lifetime)
+    _known: dict[str, Known] = field(default_factory=dict)
+    _by_pid: dict[int, str] = field(default_factory=dict)
+    _by_file: dict[str, str] = field(default_factory=dict)
+    _facts: dict[tuple[str, str], Fact] = field(default_factory=dict)
+    _foreign: set[str] = field(default_factory=set)
+    _namespace: int = field(default_factory=lambda: os.stat("/proc/self/ns/pid").st_ino)
+
+    # ---- the spool --------------------------------------------------------------------------------------------------
+
+    def scan(self) -> Iterator[spool.ProcessRecord]:
+        """Read what is new in procs/; yields the record of each process that is new."""
+        folder = spool.procs_folder(self.spool_folder)
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            return
+        for name in sorted(names, key=lambda name: name.endswith(spool.EXIT_SUFFIX)):
+            key, is_exit = spool.key_of(name)
+            if key is None or key in self._foreign:
+                continue
+            if is_exit:
+                self._note_exit(key, os.path.join(folder, name))
+            elif key not in self._known:
+                record = self._note_start(key, os.path.join(folder, name))
+                if record is not None:
+                    yield record
+
+    def _note_start(self, key: str, path: str) -> spool.ProcessRecord | None:
+        raw = _read(path)
+        if raw is None:
+            return None
+        try:
+            record = spool.parse_process(raw)
+        except spool.SpoolError:
+            self._foreign.add(key)
+            return None
+        if record.hostname != self.hostname or record.key != key:
+            self._foreign.add(key)
+            return None
+        is_here = record.pid_namespace == self._namespace
+        pids = tuple(pid for pid in (record.pid, record.exec_pid) if pid) if is_here else ()
+        self._begin(Known(key, pids), raw, record.launcher_pid if is_here else None)
+        return record
+
+    def _note_exit(self, key: str, path: str) -> None:
+        known = self._known.get(key)
+        if known is None or (key, "exited") in self._facts or known.has_ended:
+            return
+        raw = _read(path)
+        if raw is None:
+            return
+        self._facts[key, "exited"] = Fact(wire.exited(key, raw))
+        self._end(known)
+
+    # ---- processes without an exec ----------------------------------------------------------------------------------
+
+    def process_of(self, path: str, file: Identity, match: Match, writers: procfs.Writers) -> str:
+        """The key of the process that writes a watched file; empty if none is seen and the path tells no rank."""
+        if path in self._by_file:
+            return self._by_file[path]
+        writer = writers.of(file)
+        ours = self._by_pid.get(writer.pid) if writer is not None else None
+        if ours is not None and match.rank is None and match.local_rank is None:
+            key = ours
+        elif match.rank is not None or match.local_rank is not None:
+            key = self._begin_watched(match, path, writer)
+        elif writer is not None:
+            key = self._begin_writer(writer)
+        else:
+            return ""
+        self._by_file[path] = key
+        return key
+
+    def _begin_watched(self, match: Match, path: str, writer: procfs.Writer | None) -> str:
+        """A rank that is known by its log files only; both its streams must come to the same process."""
+        folder = os.path.dirname(path)
+        rank = match.rank if match.rank is not None else match.local_rank
+        key = spool.safe_key(f"{rank}-watched-{match.attempt}-{folder}")
+        if key not in self._known:
+            environ = procfs.environment(writer.pid) if writer else {}
+            found = identity.detect(environ)
+            record = {
+                "version": 1,
+                "key": key,
+                "pid": writer.pid if writer else 0,
+                "start_ns": time.time_ns(),
+                "hostname": self.hostname,
+                "role": "rank",
+                "rank": match.rank if match.rank is not None else found.rank,
+                "local_rank": match.local_rank if match.local_rank is not None else found.local_rank,
+                "world_size": found.world_size,
+                "local_size": found.local_size,
+                "restart": match.attempt,
+                "launcher": found.launcher,
+                "argv": procfs.command(writer.pid) if writer else [],
+                "cwd": folder,
+            }
+            self._begin(Known(key, (writer.pid,) if writer else ()), orjson.dumps(record), None)
+        return key
+
+    def _begin_writer(self, writer: procfs.Writer) -> str:
+        if writer.pid in self._by_pid:
+            return self._by_pid[writer.pid]
+        key = spool.safe_key(f"p-{writer.pid}-{writer.start_ticks}")
+        if key not in self._known:
+            found = identity.detect(procfs.environment(writer.pid))
+            record = {
+                "version": 1,
+                "key": key,
+                "pid": writer.pid,
+                "start_ns": time.time_ns(),
+                "hostname": self.hostname,
+                "role": "rank" if found.rank is not None else "process",
+                "rank": found.rank,
+                "local_rank": found.local_rank,
+                "world_size": found.world_size,
+                "local_size": found.local_size,
+                "launcher": found.launcher,
+                "argv": procfs.command(writer.pid),
+            }
+            self._begin(Known(key, (writer.pid,)), orjson.dumps(record), None)
+        return key
+
+    # ---- life -------------------------------------------------------------------------------------------------------
+
+    def check_alive(self, now_s: float, now_ns: int) -> None:
+        """Notice processes and launchers that are gone."""
+        for known in list(self._known.values()):
+            if known.has_ended or not known.pids or any(self._is_alive(known, pid) for pid in known.pids):
+                known.gone_since_s = None
+                continue
+            if known.gone_since_s is None:
+                known.gone_since_s = now_s
+            elif now_s - known.gone_since_s >= VANISHED_S:
+                self._facts[known.key, "vanished"] = Fact(wire.vanished(known.key, now_ns))
+                self._end(known)
+        for pid in self.lifetime.launchers:
+            if procfs.start_ticks(pid) is None:
+                self.lifetime.launcher_ended(pid)
+
+    def unsent(self) -> list[bytes]:
+        """Facts to send in this session; each is given once."""
+        messages = [fact.message for fact in self._facts.values() if not fact.is_sent]
+        for fact in self._facts.values():
+            fact.is_sent = True
+        return messages
+
+    def forget_sent(self) -> None:
+        """A new session: what was not confirmed must be said again."""
+        for fact in self._facts.values():
+            fact.is_sent = False
+
+    def confirmed(self, key: str, kind: str) -> None:
+        """The collector has it in its journal."""
+        self._facts.pop((key, kind), None)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the collector knows everything."""
+        return not self._facts
+
+    def _begin(self, known: Known, record: bytes, launcher_pid: int | None) -> None:
+        known.ticks = {pid: procfs.start_ticks(pid) for pid in known.pids}
+        self._known[known.key] = known
+        for pid in known.pids:
+            self._by_pid[pid] = known.key
+        self._facts[known.key, "started"] = Fact(wire.started(known.key, record))
+        if known.pids or os.path.exists(spool.exit_path(self.spool_folder, known.key)) or self._is_foreign_pid(known):
+            self.lifetime.started(known.key, known.pids[0] if known.pids else 0, launcher_pid)
+
+    def _is_foreign_pid(self, known: Known) -> bool:
+        """Whether only an exit record can tell the end, since the process lives in another pid namespace."""
+        return os.path.exists(spool.process_path(self.spool_folder, known.key))
+
+    def _end(self, known: Known) -> None:
+        known.has_ended = True
+        for pid in known.pids:
+            self._by_pid.pop(pid, None)
+        self.lifetime.ended(known.key)
+
+    def _is_alive(self, known: Known, pid: int) -> bool:
+        ticks = procfs.start_ticks(pid)
+        return ticks is not None and ticks == known.ticks.get(pid)
+
+
+def _read(path: str) -> bytes | None:
+    """A small file of the spool; None if it is gone or larger than any record may be."""
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(spool.RECORD_BYTES_MAX + 1)
+    except OSError:
+        return None
+    return raw if len(raw) <= spool.RECORD_BYTES_MAX else None

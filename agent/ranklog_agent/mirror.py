@@ -1,0 +1,191 @@
+"""The agent's one worker: all that touches files or the engine happens here, in one thread, one call at a time.
+
+A disk that stalls or a file system that hangs stops this thread only; heartbeats go on, and the collector knows that
+the node lives.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+
+from ranklog import spool
+from ranklog_agent.config import Config
+from ranklog_agent.core.engine import Engine
+from ranklog_agent.core.facts import StreamName
+from ranklog_agent.core.matching import Remembered
+from ranklog_agent.core.rules import Mode, Rules
+from ranklog_agent.core.shipping import Resume
+from ranklog_agent.core.track import Track
+from ranklog_agent.io import wire
+from ranklog_agent.io.discovery import files_below
+from ranklog_agent.io.files import NodeFiles
+from ranklog_agent.io.jobs import Jobs
+from ranklog_agent.io.procfs import Writers
+from ranklog_proto.v1 import ingest_pb2 as pb
+
+ROLES = {"launcher_stdout", "launcher_stderr", "launcher_log", "stdout", "stderr"}
+
+
+class Mirror:
+    """Files in, messages out."""
+
+    def __init__(self, config: Config, complain: Callable[[str, str], None]) -> None:
+        self._config = config
+        self._writers = Writers()
+        self.files = NodeFiles(self._writers, complain)
+        self.jobs = Jobs(config.spool, config.hostname)
+        self._engine = Engine(self.files, lambda: uuid.uuid4().hex[:16])
+        self._rules = Rules(config.rules)
+        self._at_end: dict[str, StreamName] = {}
+        self._recalled: list[Remembered] = []
+        self._is_finishing = False
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    def watch(self, path: str, role: str, name: str = "") -> None:
+        """Mirror one of the agent's own files."""
+        self._look(self._engine.watch(path, StreamName(role, "", name)))
+
+    def scan(self) -> None:
+        """Look at everything: the spool, the folders of all rules, each file that is known."""
+        self._scan_spool()
+        for rule in self._rules.all:
+            for path in files_below(rule.base, rule.depth):
+                self._discover(path)
+        for track in list(self._engine.tracks.values()):
+            self._look(track)
+        self.files.forget_early()
+        self.jobs.check_alive(time.monotonic(), time.time_ns())
+
+    def scan_unwatched(self, folders: list[str]) -> None:
+        """Look at folders from which no events come, and at files that may have rotated away from their names."""
+        self._scan_spool()
+        for folder in folders:
+            for path in files_below(folder, None):
+                self._discover(path)
+        for track in list(self._engine.tracks.values()):
+            if any(track.path.startswith(folder + "/") for folder in folders):
+                self._look(track)
+
+    def heed(self, paths: set[str]) -> None:
+        """Look at paths of which something was heard."""
+        procs = spool.procs_folder(self._config.spool)
+        if any(path.startswith(procs) for path in paths):
+            self._scan_spool()
+        for path in paths:
+            if os.path.isdir(path):
+                for below in files_below(path, None):
+                    self._heed_file(below)
+            else:
+                self._heed_file(path)
+
+    def tend(self) -> None:
+        """What is due about once a second: who lives, and earlier incarnations whose writers may go on."""
+        self.jobs.check_alive(time.monotonic(), time.time_ns())
+        for track in self._engine.tracks.values():
+            if len(track.incarnations) > 1 or any(one.detached for one in track.incarnations):
+                self._look(track)
+
+    def finish(self) -> None:
+        """The job has ended: mirror what waits for that, and take every file as it is now as final."""
+        self._is_finishing = True
+        for path, stream in self._at_end.items():
+            self._engine.watch(path, stream, is_snapshot=True)
+        self.scan()
+        self._engine.end_all()
+
+    def _heed_file(self, path: str) -> None:
+        track = self._engine.tracks.get(path)
+        if track is not None:
+            self._look(track)
+        else:
+            self._discover(path)
+
+    def _scan_spool(self) -> None:
+        for record in self.jobs.scan():
+            for stream in record.streams:
+                role = stream.kind if stream.kind in ROLES else "stdout"
+                path = spool.stream_path(self._config.spool, stream)
+                if path is not None:
+                    self._look(self._engine.watch(path, StreamName(role, record.key, stream.name or "")))
+
+    def _discover(self, path: str) -> None:
+        if path in self._engine.tracks or path in self._at_end:
+            return
+        match = self._rules.match(path)
+        identity = self.files.identity_at(path) if match is not None else None
+        if match is None or identity is None or self._engine.is_held(identity):
+            return
+        if match.rule.mode is Mode.AT_END:
+            self._at_end[path] = match.stream("")
+            return
+        if self._engine.is_copy(path, in_doubt=not self._is_finishing):
+            return
+        process = self.jobs.process_of(path, identity, match, self._writers)
+        is_snapshot = match.rule.mode is Mode.SNAPSHOT
+        self._look(self._engine.watch(path, match.stream(process), is_snapshot))
+
+    def _look(self, track: Track) -> None:
+        self._engine.look(track, time.time_ns())
+
+    # ---- the collector ----------------------------------------------------------------------------------------------
+
+    def connected(self, window_bytes: int) -> None:
+        """A session begins."""
+        self.jobs.forget_sent()
+        self._recalled = []
+        self._engine.connected(window_bytes)
+
+    def disconnected(self) -> None:
+        """The session is over."""
+        self._engine.disconnected()
+
+    def take(self, message: pb.FromCollector) -> None:
+        """Take in what the collector says about bytes and processes."""
+        kind = message.WhichOneof("kind")
+        if kind == "ack":
+            for ack in message.ack.segments:
+                self._engine.ack(ack.handle, ack.received, ack.durable, ack.closed)
+        elif kind == "resume":
+            resume: Resume = wire.resume(message.resume)
+            self._engine.resume(resume, time.time_ns())
+        elif kind == "pause":
+            for handle in message.pause.handles:
+                self._engine.pause(handle)
+        elif kind == "process_ack":
+            ack_of = message.process_ack
+            for fact in ("started", "exited", "vanished"):
+                if getattr(ack_of, fact):
+                    self.jobs.confirmed(ack_of.key, fact)
+        elif kind == "known":
+            self._recalled += [wire.remembered(one) for one in message.known.segments]
+            if message.known.last:
+                self._engine.recall(self._recalled, time.time_ns())
+
+    def step(self, paths: set[str]) -> list[bytes]:
+        """Look where something was heard of, and make the next messages; none if there is nothing to say now."""
+        if paths:
+            self.heed(paths)
+        if self._engine.session is None or self._engine.is_cold:
+            return []
+        return [*self.jobs.unsent(), *wire.encode(self._engine.outgoing(self._config.batch_bytes, time.time_ns()))]
+
+    # ---- state ------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether the collector's memory of this node is still needed."""
+        return self._engine.is_cold
+
+    @property
+    def backlog(self) -> int:
+        """Bytes seen that the collector has not received."""
+        return self._engine.backlog
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the collector has confirmed everything."""
+        return self._engine.is_closed and self.jobs.is_confirmed
