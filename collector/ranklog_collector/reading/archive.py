@@ -85,6 +85,34 @@ def content(folder: RunFolder, path: str) -> Iterator[bytes]:
         os.close(file)
 
 
+def save(folder: RunFolder, chosen: list[FileView], is_single: bool, output: str) -> str:
+    """Write one file, or many as a zip, to the file `output` or into the folder `output`; returns where it is.
+
+    Raises ReadingError if it cannot be read or written.
+    """
+    name = os.path.basename(chosen[0].path) if is_single else f"{os.path.basename(folder.path)}.zip"
+    target = os.path.join(output, name) if os.path.isdir(output) else output
+    partial = f"{target}.part"
+    try:
+        with open(partial, "wb") as file:
+            if is_single:
+                file.writelines(content(folder, chosen[0].path))
+            else:
+                write_zip(folder, chosen, file)
+        os.replace(partial, target)
+    except OSError as error:
+        raise ReadingError(f"{target} cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def send(folder: RunFolder, chosen: list[FileView], is_single: bool, target: IO[bytes]) -> None:
+    """Write one file, or many as a zip, to a stream. Raises ReadingError if one cannot be read."""
+    if is_single:
+        target.writelines(content(folder, chosen[0].path))
+    else:
+        write_zip(folder, chosen, target)
+
+
 def write_zip(folder: RunFolder, chosen: list[FileView], target: IO[bytes]) -> None:
     """Write files as a zip, in their order and below a folder named after the run; `target` need not be seekable.
 

@@ -19,6 +19,8 @@ class Row:
     line: Line
     streams: list[int]
     number: int = 0
+    kind: Hashable = None
+    """What its streams have in common; None if others cannot join."""
 
 
 class Fold:
@@ -37,7 +39,7 @@ class Fold:
         self.learn(kinds)
 
     def learn(self, kinds: Mapping[int, Hashable]) -> None:
-        """Take note of streams that have come since; one that is known keeps its kind."""
+        """Take note of the streams that there are now."""
         self._kinds = kinds
         self._members = Counter(kinds.values())
 
@@ -53,7 +55,7 @@ class Fold:
                 break
         else:
             self._count += 1
-            row = Row(line, [line.stream], self._count)
+            row = Row(line, [line.stream], self._count, kind)
             self._rows.append(row)
             candidates.append(row)
         self._latest[line.stream] = row.number
@@ -64,7 +66,7 @@ class Fold:
         while rows and (
             rows[0].line.time + self._window_ns < time
             or len(rows) >= ROWS_HELD_MAX
-            or len(rows[0].streams) >= self._members.get(self._kinds.get(rows[0].line.stream), 1)
+            or len(rows[0].streams) >= self._members.get(rows[0].kind, 1)
         ):
             yield self._pop()
 
@@ -75,9 +77,8 @@ class Fold:
 
     def _pop(self) -> Row:
         row = self._rows.popleft()
-        kind = self._kinds.get(row.line.stream)
-        if kind is not None:
-            key = (kind, row.line.text)
+        if row.kind is not None:
+            key = (row.kind, row.line.text)
             rows = self._open[key]
             rows.popleft()
             if not rows:

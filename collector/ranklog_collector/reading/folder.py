@@ -76,7 +76,11 @@ class RunFolder:
         """What counts as now: the end of a run that is over or that nobody writes, else the time."""
         if self.state.has_ended:
             return self.state.state_time
-        return time.time_ns() if self.is_written else max(self.state.heard, self.last_output_ns())
+        return time.time_ns() - (0 if self.is_written else self.age_ns())
+
+    def age_ns(self) -> int:
+        """How long ago the journal last told the time."""
+        return max(0, time.time_ns() - max(self.state.heard, self.last_output_ns()))
 
     def last_output_ns(self) -> int:
         """When any stream's last bytes were seen; 0 if there are none."""

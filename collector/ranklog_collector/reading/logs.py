@@ -55,6 +55,11 @@ class LogReader:
             self._revision = state.revision
         return self._sources
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are lines without their ends, which will be yielded as they are after a while."""
+        return bool(self._partial)
+
     def read(self, is_final: bool = True) -> Iterator[Block]:
         """Yield what has not been yielded yet, in the order of time.
 
@@ -81,6 +86,8 @@ class LogReader:
 
     def _blocks(self, number: int, size: int, is_final: bool) -> Iterator[Block]:
         stream = self._folder.state.streams[number]
+        if not is_final and self._positions.get(number) == (stream.size, stream.rewrites):
+            return
         read = self._reading(number)
         start, end = self._extent(stream, read, is_final)
         if start >= end:
@@ -133,13 +140,12 @@ class LogReader:
                 yield whole
 
     def _without_partial(self, number: int, piece: Piece) -> Piece | None:
+        end, since = self._partial.pop(number, (-1, 0.0))
         if piece.data.endswith(b"\n") or piece.is_abridged:
             return piece
-        end, since = self._partial.get(number, (-1, 0.0))
         if end == piece.end and self._clock() - since >= PARTIAL_WAIT_S:
             return piece
-        if end != piece.end:
-            self._partial[number] = (piece.end, self._clock())
+        self._partial[number] = (piece.end, since if end == piece.end else self._clock())
         whole = piece.data.rfind(b"\n") + 1
         return Piece(piece.offset, piece.offset + whole, piece.data[:whole]) if whole else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from ranklog_collector.core.processes import Process, number
 from ranklog_collector.reading.state import RunState
@@ -30,11 +30,13 @@ def losses(state: RunState) -> tuple[list[str], list[str]]:
     return problems, notes
 
 
-def gap_texts(state: RunState) -> tuple[list[str], list[str]]:
-    """Describe the gaps: bytes that certainly existed, and sources of which nobody knows."""
+def gap_texts(state: RunState, streams: Container[int] | None = None) -> tuple[list[str], list[str]]:
+    """Describe the gaps, of all streams or of some: bytes that certainly existed, and sources of which nobody knows."""
     certain, unknown = [], []
     for segment in state.segments.values():
         stream = state.streams[segment.stream]
+        if streams is not None and stream.number not in streams:
+            continue
         for gap in segment.gaps:
             if gap.end is None and segment.end <= gap.at:
                 more = f"whether {segment.source} had more than {gap.at} bytes is not known"

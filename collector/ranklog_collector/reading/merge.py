@@ -29,11 +29,11 @@ def merged(streams: Iterable[Iterable[Block]]) -> Iterator[Block]:
     return merge(*streams, key=attrgetter("time"))
 
 
-def lines(block: Block, colour: bool = False) -> list[Line]:
-    """Split a block into lines."""
+def lines(block: Block, colour: bool = False, is_raw: bool = False) -> list[Line]:
+    """Split a block into lines as they are shown, or as they are."""
     stream, time = block.stream, block.time
     offset, _, data = block.piece
-    clean = shown(data, colour)
+    clean = data if is_raw else shown(data, colour)
     texts = clean.split(b"\n")
     raw = texts if clean is data else data.split(b"\n")
     if not texts[-1] and data.endswith(b"\n"):

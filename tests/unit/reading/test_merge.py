@@ -80,7 +80,7 @@ def test_a_row_that_all_have_joined_is_not_held_back() -> None:
     fold = Fold({0: "rank", 1: "rank"}, window_ns=1000)
     assert list(fold.push(Line(0, 1, 0, b"a"))) == []
     assert list(fold.push(Line(1, 1, 0, b"a"))) == []
-    assert list(fold.expire(1)) == [Row(Line(0, 1, 0, b"a"), [0, 1], 1)]
+    assert list(fold.expire(1)) == [Row(Line(0, 1, 0, b"a"), [0, 1], 1, "rank")]
 
 
 def test_streams_of_different_kinds_are_not_folded() -> None:

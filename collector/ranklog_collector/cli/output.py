@@ -1,0 +1,144 @@
+"""What the reading commands have in common: where output goes, how it fails, and tables that fit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from ranklog_collector.reading.folder import ReadingError
+from ranklog_collector.reading.text import printable
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+# orjson escapes what JSON demands; a terminal obeys these as well.
+_UNESCAPED = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+_GAP = 2
+STYLES = {
+    "Running": "green",
+    "running": "green",
+    "finalizing": "green",
+    "Completed": "dim",
+    "completed": "dim",
+    "Failed": "bold red",
+    "failed": "bold red",
+    "Terminated": "yellow",
+    "canceled": "yellow",
+    "Lost": "bold magenta",
+    "lost": "bold magenta",
+    "interrupted": "bold magenta",
+    "NotStarted": "cyan",
+    "ok": "green",
+    "differs": "bold red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; in a narrow terminal those of the highest `rank` are left out first."""
+
+    title: str
+    rank: int = 0
+    is_right: bool = False
+
+
+root_option = click.option(
+    "--root", metavar="DIR", help="Folder of the run folders.  [default: $RANKLOG_ROOT or ./ranklog-runs]"
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+def reading_command(command: Command) -> Command:
+    """Turn what a reading command may run into into words and an exit code."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+            sys.stdout.flush()
+        except ReadingError as error:
+            click.echo(f"ranklog: {printable(str(error))}", err=True)
+            sys.exit(1)
+        except BrokenPipeError:
+            # Whoever read has seen enough. What is still buffered must not fail at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def json_line(value: Any) -> bytes:
+    """Write a value as one line of JSON."""
+    line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    return _UNESCAPED.sub(lambda found: b"\\u%04x" % found[0][-1], line)
+
+
+def print_json(values: Iterable[Any]) -> None:
+    """Print values as lines of JSON."""
+    sys.stdout.buffer.write(b"".join(json_line(value) for value in values))
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: as wide as needed in a file or pipe, and as the terminal allows in one."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich(columns, cells)
+    else:
+        _print_plain(columns, cells)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print a sentence."""
+    click.echo(printable(text), err=err)
+
+
+def _widths(columns: Sequence[Column], cells: list[list[str]]) -> list[int]:
+    return [max([len(column.title), *(len(row[index]) for row in cells)]) for index, column in enumerate(columns)]
+
+
+def _print_plain(columns: Sequence[Column], cells: list[list[str]]) -> None:
+    widths = _widths(columns, cells)
+    lines = [[column.title for column in columns], *cells]
+    for line in lines:
+        padded = [
+            cell.rjust(width) if column.is_right else cell.ljust(width)
+            for cell, column, width in zip(line, columns, widths, strict=True)
+        ]
+        click.echo((" " * _GAP).join(padded).rstrip())
+
+
+def _print_rich(columns: Sequence[Column], cells: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    width = shutil.get_terminal_size().columns
+    shown = _fitting(columns, _widths(columns, cells), width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for index in shown:
+        column = columns[index]
+        table.add_column(column.title, justify="right" if column.is_right else "left", no_wrap=True)
+    for row in cells:
+        table.add_row(*(Text(row[index], style=STYLES.get(row[index], "")) for index in shown))
+    Console(width=width, highlight=False).print(table)
+
+
+def _fitting(columns: Sequence[Column], widths: list[int], available: int) -> list[int]:
+    """Choose the columns that fit; those of rank 0 always stay, and get narrower if they must."""
+    shown = list(range(len(columns)))
+    while sum(widths[index] + _GAP for index in shown) - _GAP > available:
+        last = max(shown, key=lambda index: columns[index].rank)
+        if columns[last].rank == 0:
+            break
+        shown.remove(last)
+    return shown

@@ -1,0 +1,132 @@
+"""How runs, processes, files and verifications look, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from ranklog_collector.cli.output import Column, print_table, say
+from ranklog_collector.core.process_files import iso
+from ranklog_collector.reading.archive import FileView
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.processes import ProcessState, ProcessView
+from ranklog_collector.reading.runs import RunOverview
+from ranklog_collector.reading.times import bytes_text, clock_time, duration_text
+from ranklog_collector.reading.verify import Report, SegmentCheck
+
+
+def run_row(run: RunOverview) -> list[str]:
+    """One run of `ranklog runs`."""
+    return [
+        run.run_id,
+        run.experiment,
+        run.state,
+        clock_time(run.started_ns)[:-4],
+        "" if run.ended_ns is None else duration_text(run.ended_ns - run.started_ns),
+        str(run.nodes),
+        str(run.processes),
+        str(run.failed or ""),
+    ]
+
+
+def run_json(run: RunOverview) -> dict[str, Any]:
+    """One run of `ranklog runs --json`."""
+    return _with_times(asdict(run))
+
+
+def process_row(view: ProcessView, now_ns: int) -> list[str]:
+    """One process of `ranklog ps`."""
+    return [
+        view.name,
+        "" if view.rank is None else str(view.rank),
+        view.node,
+        view.ip,
+        "" if view.pid is None else str(view.pid),
+        view.state.value,
+        view.exit,
+        "" if view.started_ns is None else clock_time(view.started_ns)[:-4],
+        "" if view.started_ns is None else duration_text((view.ended_ns or now_ns) - view.started_ns),
+        bytes_text(view.bytes),
+        "" if view.last_output_ns is None else duration_text(now_ns - view.last_output_ns) + " ago",
+    ]
+
+
+def process_json(folder: RunFolder, view: ProcessView, now_ns: int) -> dict[str, Any]:
+    """One process of `ranklog ps --json`."""
+    duration = None if view.started_ns is None else (view.ended_ns or now_ns) - view.started_ns
+    return {
+        "run": folder.run_id,
+        **_with_times(asdict(view)),
+        "exit": view.exit,
+        "duration_s": None if duration is None else duration / 1e9,
+    }
+
+
+def file_json(file: FileView) -> dict[str, Any]:
+    """One file of `ranklog files --json`."""
+    return _with_times(asdict(file))
+
+
+def summary(folder: RunFolder, views: list[ProcessView], now_ns: int) -> str:
+    """A run in one line."""
+    state = folder.state.state
+    if not folder.state.has_ended and not folder.is_written:
+        state = "interrupted"
+    counts = Counter(view.state for view in views if view.role != "launcher")
+    parts = [f"{count} {_words(kind)}" for kind in ProcessState if (count := counts[kind])]
+    nodes = len(folder.state.nodes)
+    return (
+        f"{folder.experiment}/{folder.run_id} {state} after {duration_text(now_ns - folder.started_ns)}; "
+        f"{nodes} node{'s' if nodes != 1 else ''}, {counts.total()} process{'es' if counts.total() != 1 else ''}"
+        f"{': ' if parts else ''}{', '.join(parts)}; {bytes_text(sum(view.bytes for view in views))}"
+    )
+
+
+def print_report(report: Report, with_sources: bool) -> None:
+    """Print what `ranklog verify` found."""
+    columns = [Column("BYTES", is_right=True), Column("SEGMENT", 2), Column("CHECK"), Column("FILE")]
+    if with_sources:
+        columns.append(Column("SOURCE", 1))
+    print_table(columns, [_check_row(check, with_sources) for check in report.checks])
+    for check in report.checks:
+        if check.problem is not None:
+            say(f"problem: {check.path}: {check.problem}")
+    for problem in report.problems:
+        say(f"problem: {problem}")
+    for note in report.notes:
+        say(f"note: {note}")
+    files = len({check.path for check in report.checks})
+    verdict = "every byte is as it was sent" if report.is_intact else "not intact"
+    say(f"{report.run_id}: {files} files, {len(report.checks)} segments, {bytes_text(report.bytes)}: {verdict}")
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """What `ranklog verify --json` prints."""
+    return {
+        "run": report.run_id,
+        "intact": report.is_intact,
+        "bytes": report.bytes,
+        "segments": [asdict(check) for check in report.checks],
+        "problems": report.problems,
+        "notes": report.notes,
+    }
+
+
+def _check_row(check: SegmentCheck, with_sources: bool) -> list[str]:
+    row = [str(check.size), check.segment, "differs" if check.problem else "ok", check.path]
+    if with_sources:
+        row.append("" if check.source is None else check.source.state.value)
+    return row
+
+
+def _words(state: ProcessState) -> str:
+    return "not started" if state is ProcessState.NOT_STARTED else state.value.lower()
+
+
+def _with_times(fields: dict[str, Any]) -> dict[str, Any]:
+    """Write times, whose names end in `_ns`, as text."""
+    return {
+        name.removesuffix("_ns"): iso(value) if name.endswith("_ns") and value is not None else value
+        for name, value in fields.items()
+    }

@@ -1,0 +1,120 @@
+"""The output of a run as rows: lines that are shown one by one, or folded over ranks; once, or as they come."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from ranklog_collector.reading.fold import WINDOW_NS, Fold, Row
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.lines import Block
+from ranklog_collector.reading.logs import LogReader
+from ranklog_collector.reading.merge import lines
+from ranklog_collector.reading.select import label
+
+POLL_S = 0.1
+_LABELS_MAX = 10_000
+
+
+def all_blocks(reader: LogReader) -> Iterator[Iterator[Block]]:
+    """Yield all that there is, in one batch."""
+    yield reader.read(is_final=True)
+
+
+def following(
+    folder: RunFolder, reader: LogReader, wait: Callable[[float], None] = time.sleep
+) -> Iterator[Iterator[Block]]:
+    """Yield batch after batch of what has come, until the run has ended; an empty one if there is nothing new."""
+    while True:
+        has_ended = folder.state.has_ended
+        yield reader.read(is_final=has_ended)
+        if has_ended:
+            return
+        while not folder.refresh() and not reader.is_waiting:
+            wait(POLL_S)
+            yield iter(())
+        wait(POLL_S)
+
+
+class Rows:
+    """Makes rows of blocks. `tail` keeps only so many last rows of the first batch."""
+
+    def __init__(
+        self,
+        reader: LogReader,
+        is_folded: bool,
+        colour: bool = False,
+        is_raw: bool = False,
+        tail: int | None = None,
+    ) -> None:
+        self._reader = reader
+        self._is_folded = is_folded
+        self._colour = colour
+        self._is_raw = is_raw
+        self._tail = tail
+        self._labels: dict[tuple[int, ...], str] = {}
+        self._labelled: object = None
+
+    def of(self, batches: Iterable[Iterable[Block]], clock: Callable[[], float] = time.monotonic) -> Iterator[Row]:
+        """Yield the rows of the batches in turn. A row that others may still join waits for them, but not for ever."""
+        fold = Fold({})
+        first = self._tail
+        latest = clock()
+        for batch in batches:
+            rows = self._of(batch, fold)
+            if first is not None:
+                yield from deque(self._flushed(rows, fold), maxlen=first)
+                first = None
+                continue
+            for row in rows:
+                latest = clock()
+                yield row
+            yield from fold.expire(0) if (clock() - latest) * 1e9 < WINDOW_NS else fold.flush()
+        yield from fold.flush()
+
+    def raw(self, batches: Iterable[Iterable[Block]], head: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes as they are; lines of several streams are kept apart."""
+        if head is not None or self._tail is not None:
+            for row in islice(self.of(batches), head):
+                yield row.line.text + b"\n"
+            return
+        is_open = False
+        for batch in batches:
+            for block in batch:
+                if is_open and len(self._reader.sources) > 1:
+                    yield b"\n"
+                for data in self._reader.raw(block):
+                    yield data
+                    is_open = not data.endswith(b"\n")
+
+    def label(self, row: Row) -> str:
+        """What stands before the row: the ranks that have it, or the name of its stream."""
+        sources = self._reader.sources
+        if sources is not self._labelled or len(self._labels) > _LABELS_MAX:
+            self._labels, self._labelled = {}, sources
+        key = tuple(row.streams)
+        found = self._labels.get(key)
+        if found is None:
+            found = self._labels[key] = label([sources[stream] for stream in row.streams])
+        return found
+
+    def _of(self, batch: Iterable[Block], fold: Fold) -> Iterator[Row]:
+        known: object = None
+        for block in batch:
+            if not self._is_folded:
+                for line in lines(block, self._colour, self._is_raw):
+                    yield Row(line, [line.stream])
+                continue
+            sources = self._reader.sources
+            if sources is not known:
+                known = sources
+                fold.learn({number: source.kind for number, source in sources.items() if source.kind is not None})
+            for line in lines(block, self._colour, self._is_raw):
+                yield from fold.push(line)
+
+    @staticmethod
+    def _flushed(rows: Iterator[Row], fold: Fold) -> Iterator[Row]:
+        yield from rows
+        yield from fold.flush()
