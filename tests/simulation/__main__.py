@@ -1,4 +1,4 @@
-"""`python -m tests.simulation [SCHEDULES] [SEED]`: act out random schedules; the first violation is shrunk and shown."""
+"""`python -m tests.simulation [SCHEDULES] [SEED]`: act out random schedules, shrink and show the first violation."""
 
 from __future__ import annotations
 
