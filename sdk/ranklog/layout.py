@@ -1,0 +1,177 @@
+"""Where things are in a spool, and how they get there (docs/reference/spool.md).
+
+`ranklog exec` uses this part of the spool's format; it imports next to nothing. Reading records is `ranklog.spool`.
+"""
+
+import os
+
+from ranklog.identity import setting
+from ranklog.jsontext import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+RECORD_SUFFIX = ".json"
+EXIT_SUFFIX = ".exit.json"
+KEY_CHARACTERS_MAX = 128
+RUN_ID_CHARACTERS_MAX = 128
+BASES = ("/tmp", "/var/tmp", "/dev/shm")
+"""Folders in which a spool may be made without being told where, the first that can be written to."""
+
+
+class SpoolError(Exception):
+    """A spool that cannot be used, or a record in it that is none. The text says which and why."""
+
+
+def safe_name(text: str) -> str:
+    """Make a run id or a part of one a file name: letters, digits, `_`, `.` and `-`, not starting with a dot."""
+    kept = "".join(each if each.isascii() and (each.isalnum() or each in "_.-") else "-" for each in text)
+    return kept[:RUN_ID_CHARACTERS_MAX].lstrip(".") or "-"
+
+
+def process_key(rank: int | None, pid: int, start_ns: int) -> str:
+    """Name a process; unique on the node, and safe as a file name."""
+    return f"{'p' if rank is None else rank}-{pid}-{start_ns}"
+
+
+def safe_key(text: str) -> str:
+    """Make any text a key. Different texts give different keys, but for the chances of a 32-bit checksum."""
+    key = safe_name(text)[:KEY_CHARACTERS_MAX]
+    if key == text:
+        return key
+    from zlib import crc32
+
+    return f"{key[: KEY_CHARACTERS_MAX - 9]}-{crc32(os.fsencode(text)):08x}"
+
+
+def key_of(name: str) -> tuple[str | None, bool]:
+    """Tell the key of a file of procs/ and whether it is an exit record; the key is None if the file is neither."""
+    is_exit = name.endswith(EXIT_SUFFIX)
+    key = name.removesuffix(EXIT_SUFFIX if is_exit else RECORD_SUFFIX)
+    return (key if key != name and is_key(key) else None), is_exit
+
+
+def is_key(text: str) -> bool:
+    """Whether a text has the form of a key."""
+    return len(text) <= KEY_CHARACTERS_MAX and safe_name(text) == text
+
+
+def procs_folder(folder: str) -> str:
+    """The folder of the process records."""
+    return os.path.join(folder, "procs")
+
+
+def process_path(folder: str, key: str) -> str:
+    """Who a process is."""
+    return os.path.join(folder, "procs", key + RECORD_SUFFIX)
+
+
+def exit_path(folder: str, key: str) -> str:
+    """How a process ended."""
+    return os.path.join(folder, "procs", key + EXIT_SUFFIX)
+
+
+def streams_folder(folder: str) -> str:
+    """The folder of the processes' output."""
+    return os.path.join(folder, "streams")
+
+
+def stream_file(key: str, name: str) -> str:
+    """The file of a stream, relative to the spool."""
+    return f"streams/{key}/{name}"
+
+
+def agents_folder(folder: str) -> str:
+    """The folder of the agents' announcements."""
+    return os.path.join(folder, "agents")
+
+
+def agent_path(folder: str, hostname: str) -> str:
+    """The announcement of a node's agent."""
+    return os.path.join(folder, "agents", safe_name(hostname) + RECORD_SUFFIX)
+
+
+def agent_folder(folder: str, hostname: str) -> str:
+    """What the node's agent keeps for itself."""
+    return os.path.join(folder, "agents", safe_name(hostname))
+
+
+def own_folders(uid: int) -> list[str]:
+    """Where this user's spools may lie, the best place first."""
+    return [f"{base}/ranklog-{uid}" for base in BASES]
+
+
+def default_folder(environ: "Mapping[str, str]", run_id: str) -> str:
+    """The spool of a run that is not told where: RANKLOG_SPOOL, else below the first of `BASES` that can be used.
+
+    Raises SpoolError if there is none.
+    """
+    told = setting(environ, "RANKLOG_SPOOL")
+    if told:
+        return os.path.abspath(told)
+    tried = own_folders(os.getuid())
+    usable = next((folder for folder in tried if _is_usable(folder)), None)
+    if usable is None:
+        raise SpoolError(f"no folder for the spool: none of {', '.join(tried)} can be written to; set RANKLOG_SPOOL")
+    return os.path.join(usable, safe_name(run_id))
+
+
+def _is_usable(folder: str) -> bool:
+    """Whether a user's folder is there and theirs, or can be made."""
+    try:
+        status = os.lstat(folder)
+    except FileNotFoundError:
+        return os.access(os.path.dirname(folder), os.W_OK | os.X_OK)
+    except OSError:
+        return False
+    # Somebody else may have made it, or a link that leads elsewhere, in a folder that everybody can write to.
+    return status.st_uid == os.getuid() and status.st_mode & 0o170000 == 0o040000 and os.access(folder, os.W_OK)
+
+
+def prepare(folder: str, *names: str) -> None:
+    """Make a spool and these folders in it. Raises SpoolError."""
+    try:
+        for name in names:
+            _make_folders(os.path.join(folder, name))
+    except OSError as error:
+        raise SpoolError(f"cannot make {error.filename}: {error.strerror}") from error
+
+
+def _make_folders(path: str) -> None:
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_folders(os.path.dirname(path))
+        _make_folders(path)
+
+
+def write_record(path: str, record: "Mapping[str, object]") -> None:
+    """Write a record so that it appears whole. Raises OSError."""
+    folder, name = os.path.split(path)
+    fresh = os.path.join(folder, f".{name}.{os.getpid()}")
+    try:
+        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(file, encode(dict(record)).encode() + b"\n")
+        finally:
+            os.close(file)
+        os.rename(fresh, path)
+    except OSError:
+        _remove(fresh)
+        raise
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _remove(path: str) -> None:
+    try:  # noqa: SIM105 (contextlib costs a rank 4 ms)
+        os.unlink(path)
+    except OSError:
+        pass
