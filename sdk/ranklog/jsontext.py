@@ -1,4 +1,4 @@
-"""JSON, written without the json module: its import takes longer than all else that `ranklog exec` does at its start."""
+"""JSON, written without the json module, whose import takes longer than all else that `ranklog exec` does at first."""
 
 ESCAPED = {'"': '\\"', "\\": "\\\\"}
 
