@@ -77,8 +77,8 @@ class Layout:
     _of_process: dict[tuple[str, str], list[_Placed]] = field(default_factory=dict)
     _folders: dict[str, str] = field(default_factory=dict)
     _claims: Claims = field(default_factory=lambda: Claims((RUN, PROCESS_INFO, PROCESS_STATUS, EXECUTION)))
-    _is_multi: bool = False
-    _is_several: bool = False
+    _shape: tuple[bool, bool] = (False, False)
+    """Several nodes, several ranks: as it was when all paths were last looked at."""
 
     def place(self, number: int, key: StreamKey) -> str:
         """Give a new stream its path."""
@@ -103,15 +103,14 @@ class Layout:
 
     def learned(self, node: str, process: str) -> list[Renaming]:
         """Tell what has to move now that something has become known of a node or of one of its processes."""
-        is_multi, is_several = self.is_multi, self.presence.processes.several
-        if (is_multi, is_several) != (self._is_multi, self._is_several):
-            self._is_multi, self._is_several = is_multi, is_several
+        if (self.is_multi, self.presence.processes.several) != self._shape:
             return self.settle()
         return self._settle(self._of_process.get((node, process), ()))
 
     def settle(self) -> list[Renaming]:
         """Tell all that has to move by what is known now."""
-        return self._settle(list(self._placed.values()))
+        self._shape = (self.is_multi, self.presence.processes.several)
+        return self._settle(self._placed.values())
 
     @property
     def is_multi(self) -> bool:

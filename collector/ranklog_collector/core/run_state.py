@@ -46,6 +46,8 @@ class Stream:
     path: str
     file: GrowingFile | None
     former_paths: list[str] = field(default_factory=list)
+    snapshot: Source | None = None
+    """The one that the file is."""
 
     def move_to(self, path: str) -> None:
         """Its file is at `path` now."""
@@ -84,6 +86,8 @@ class RunState:
     layout: Layout = field(init=False)
     narrator: Narrator = field(init=False)
     run: journal.Run | None = None
+    pause: journal.Pause | None = None
+    """Since when and why the folder cannot be written."""
     streams: dict[StreamKey, Stream] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
@@ -117,6 +121,10 @@ class RunState:
             self._add_stream(entry)
         elif isinstance(entry, journal.Segment):
             self._add_source(entry)
+        elif isinstance(entry, journal.Pause):
+            self.pause = entry
+        elif isinstance(entry, journal.Resume):
+            self.pause = None
         elif isinstance(entry, journal.Gap):
             self._sources[entry.segment].gaps.add(entry.at)
         line = self.narrator.tell(entry)
@@ -129,6 +137,14 @@ class RunState:
             self._replay(entry)
         except KeyError:
             return
+
+    def published(self, source: Source) -> None:
+        """A snapshot has become its stream's file; the one before it is history."""
+        former, source.stream.snapshot = source.stream.snapshot, source
+        source.confirmed = True
+        if former is not None and former is not source:
+            self.sources.pop(former.entry.id, None)
+            self._sources.pop(former.number, None)
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
@@ -145,6 +161,8 @@ class RunState:
             source = self._sources[entry.segment]
             source.file.assembly.replay_close(entry.segment, entry.size)
             source.confirmed = True
+            if source.is_snapshot:
+                self.published(source)
         else:
             self.apply(entry)
             if isinstance(entry, journal.Stream):

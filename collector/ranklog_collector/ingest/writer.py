@@ -24,8 +24,9 @@ from ranklog_collector.ingest.journal_file import JournalFile
 from ranklog_collector.store.api import Store
 
 SYNC_DELAY_S = 0.015
-"""How long the first unsynced byte waits for others: one sync serves them all."""
-SYNC_DELAY_MAX_S = 1.0
+"""How long what somebody waits for, and the first bytes after a silence, wait for others: one sync serves them all."""
+SYNC_DELAY_BUSY_S = 0.25
+"""How long bytes wait while more keep coming: nobody waits for their durability, and each cycle costs journal lines."""
 SYNC_SHARE = 0.3
 """Syncing may take this share of the time; a slow disk is synced less often."""
 BATCH_ITEMS = 512
@@ -48,6 +49,9 @@ class Owner(Protocol):
 
     def resumed(self) -> None:
         """Writing goes on."""
+
+    def published(self, source: Source) -> None:
+        """A snapshot has become its stream's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,12 @@ class Writer:
         self._publishing: list[Source] = []
         self._flushing: list[asyncio.Future[None]] = []
         self._sync: asyncio.Task[None] | None = None
-        self._sync_delay_s = SYNC_DELAY_S
+        self._busy_delay_s = SYNC_DELAY_S
+        self._synced_at = self._sync_took_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._is_due = False
         self._stopping = asyncio.Event()
+        self._is_over = False
 
     # ---- for the event loop -----------------------------------------------------------------------------------------
 
@@ -100,23 +106,24 @@ class Writer:
             self._journal.append(journal.Extent(write.extent.segment, write.extent.at, write.extent.pos))
         self._queue.append(_Chunk(source, source.progress.received, write))
         self._dirty[source] = None
-        self._schedule()
+        self._schedule(self._busy_delay_s)
         self._wake.set()
 
     def record(self, entry: journal.Entry) -> None:
         """Journal an entry; it is durable after the next sync cycle."""
         self._journal.append(entry)
         self._has_news = True
-        self._schedule()
+        self._schedule(SYNC_DELAY_BUSY_S)
 
     def confirm(self, confirmation: Callable[[], None]) -> None:
         """Call this once all that was recorded so far is durable."""
         self._confirmations.append(confirmation)
+        self._schedule(SYNC_DELAY_S)
 
     def close(self, source: Source) -> None:
         """Journal the end of a segment, which its assembly has accepted, once all of it is durable."""
         self._closing[source] = None
-        self._schedule()
+        self._schedule(SYNC_DELAY_S)
 
     def rename(self, stream: Stream, path: str) -> None:
         """Move a stream's file; whatever is put from now on is written after that."""
@@ -125,6 +132,8 @@ class Writer:
 
     async def flushed(self) -> None:
         """Wait until what was put so far is in the files, or has been given up."""
+        if self._is_over:
+            return
         waiter = asyncio.get_running_loop().create_future()
         self._flushing.append(waiter)
         self._wake.set()
@@ -150,6 +159,7 @@ class Writer:
                     if self.pause_reason is not None:
                         return
         finally:
+            self._is_over = True
             if self._timer is not None:
                 self._timer.cancel()
             if self._sync is not None:
@@ -188,7 +198,7 @@ class Writer:
         del self._renaming[: len(renaming)]
         del self._publishing[: len(publishing)]
         for source in publishing:
-            source.confirmed = True
+            self._owner.published(source)
             if source.listener is not None:
                 source.listener.made_durable(source)
 
@@ -225,9 +235,14 @@ class Writer:
 
     # ---- syncing ----------------------------------------------------------------------------------------------------
 
-    def _schedule(self) -> None:
-        if self._timer is None and not self._is_due:
-            self._timer = asyncio.get_running_loop().call_later(self._sync_delay_s, self._now_due)
+    def _schedule(self, delay_s: float) -> None:
+        """See to it that the next cycle begins within this time."""
+        loop = asyncio.get_running_loop()
+        if self._is_due or (self._timer is not None and self._timer.when() <= loop.time() + delay_s):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_later(delay_s, self._now_due)
 
     def _now_due(self) -> None:
         if self._timer is not None:
@@ -239,6 +254,7 @@ class Writer:
     def _begin_cycle(self) -> _Cycle:
         """Take all that has been put; what of it is queued is written before the cycle starts."""
         self._is_due = self._has_news = False
+        self._pace()
         sources = list(self._dirty)
         self._dirty.clear()
         files = {source.file: None for source in sources}
@@ -249,6 +265,12 @@ class Writer:
             closing=[(source, _last_words(source)) for source in self._closing],
             confirmations=list(self._confirmations),
         )
+
+    def _pace(self) -> None:
+        """Bytes that keep coming are synced less and less often, down to a limit."""
+        is_busy = asyncio.get_running_loop().time() - self._synced_at < 2 * SYNC_DELAY_BUSY_S
+        slowest = max(SYNC_DELAY_BUSY_S, self._sync_took_s / SYNC_SHARE)
+        self._busy_delay_s = min(2 * self._busy_delay_s, slowest) if is_busy else SYNC_DELAY_S
 
     async def _make_durable(self, cycle: _Cycle) -> None:
         loop = asyncio.get_running_loop()
@@ -268,8 +290,8 @@ class Writer:
         del self._confirmations[: len(cycle.confirmations)]
         for confirmation in cycle.confirmations:
             confirmation()
-        took_s = loop.time() - began
-        self._sync_delay_s = min(max(SYNC_DELAY_S, took_s / SYNC_SHARE - took_s), SYNC_DELAY_MAX_S)
+        self._synced_at = loop.time()
+        self._sync_took_s = self._synced_at - began
 
     def _sync_cycle(self, cycle: _Cycle) -> None:
         paths = [file.path for file, marks in cycle.marks if marks]

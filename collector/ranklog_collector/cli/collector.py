@@ -1,0 +1,127 @@
+"""`ranklog collector`: the daemon that assembles run folders."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import sys
+from typing import Any
+
+import click
+
+from ranklog_collector import app
+from ranklog_collector.config import Config, Limits, Tls
+from ranklog_collector.errors import ConfigError
+
+FILE = click.Path(exists=True, dir_okay=False)
+PORT = 7070
+DEFAULTS = Limits()
+
+
+@click.command()
+@click.option("--root", metavar="DIR", help="Where run folders are kept.  [env: RANKLOG_ROOT; default: ./ranklog-runs]")
+@click.option(
+    "--grpc",
+    metavar="HOST:PORT",
+    help=f"Listen here for agents; port 0 takes any free one.  [default: 0.0.0.0:{PORT} with a token or client "
+    f"certificates, else 127.0.0.1:{PORT}]",
+)
+@click.option("--port-file", type=click.Path(), help="Write the port here once agents may connect.")
+@click.option("--token-file", type=FILE, help="Let in agents with this token only.  [env for the token: RANKLOG_TOKEN]")
+@click.option("--tls-cert", type=FILE, help="Speak TLS with this certificate.")
+@click.option("--tls-key", type=FILE, help="The certificate's key.")
+@click.option("--client-ca", type=FILE, help="Let in agents with a certificate of this authority only.")
+@click.option("--runs-max", default=DEFAULTS.runs_max, show_default=True, help="Runs at the same time.")
+@click.option("--sessions-max", default=DEFAULTS.sessions_max, show_default=True, help="Agents at the same time.")
+@click.option("--streams-max", default=DEFAULTS.streams_max, show_default=True, help="Streams of one run.")
+@click.option(
+    "--message-bytes-max", default=DEFAULTS.message_bytes_max, show_default=True, help="Size of an agent's message."
+)
+def collector(**options: Any) -> None:
+    """Take in what agents mirror and assemble a folder for each run.
+
+    SIGTERM makes it send its agents away, make everything durable and end; a second SIGTERM ends it at once. Agents
+    come back to a collector that is started again, and nothing is lost or doubled, also if it was killed.
+    """
+    logging.basicConfig(format="ranklog collector: %(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        config = _config(options)
+        if config.is_open and not _is_loopback(config.grpc):
+            _say(f"warning: {config.grpc} is open to anybody who reaches it; give a --token-file or a --client-ca")
+        asyncio.run(app.run(config, lambda ready: _on_ready(ready, config, options["port_file"])))
+    except ConfigError as error:
+        _say(str(error))
+        sys.exit(2)
+
+
+def _config(options: dict[str, Any]) -> Config:
+    token = _token(options["token_file"])
+    tls = _tls(options["tls_cert"], options["tls_key"], options["client_ca"])
+    is_guarded = token is not None or options["client_ca"] is not None
+    return Config(
+        root=options["root"] or os.environ.get("RANKLOG_ROOT") or "ranklog-runs",
+        grpc=options["grpc"] or f"{'0.0.0.0' if is_guarded else '127.0.0.1'}:{PORT}",
+        token=token,
+        tls=tls,
+        limits=Limits(
+            message_bytes_max=options["message_bytes_max"],
+            streams_max=options["streams_max"],
+            runs_max=options["runs_max"],
+            sessions_max=options["sessions_max"],
+        ),
+    )
+
+
+def _token(path: str | None) -> str | None:
+    if path is None:
+        return os.environ.get("RANKLOG_TOKEN") or None
+    token = _content(path).decode(errors="replace").strip()
+    if not token:
+        raise ConfigError(f"the token file {path} is empty")
+    return token
+
+
+def _tls(certificate: str | None, key: str | None, client_ca: str | None) -> Tls | None:
+    if certificate is None and key is None and client_ca is None:
+        return None
+    if certificate is None or key is None:
+        raise ConfigError("TLS needs --tls-cert and --tls-key")
+    return Tls(_content(key), _content(certificate), _content(client_ca) if client_ca else None)
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _on_ready(ready: app.Collector, config: Config, port_file: str | None) -> None:
+    if port_file:
+        _write(port_file, ready.address.rpartition(":")[2] + "\n")
+    _say(f"ready on {ready.address}, run folders are below {os.path.abspath(config.root)}")
+
+
+def _write(path: str, text: str) -> None:
+    """By rename: whoever waits for the file finds all of it."""
+    try:
+        with open(f"{path}.new", "w", encoding="ascii") as file:
+            file.write(text)
+        os.replace(f"{path}.new", path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _say(text: str) -> None:
+    print(f"ranklog collector: {text}", file=sys.stderr, flush=True)
