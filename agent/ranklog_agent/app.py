@@ -166,7 +166,11 @@ class Agent:
 
     def _watch_files(self) -> None:
         loop = asyncio.get_running_loop()
-        self._hints = Hints(self._mirror.files.hold_early, lambda: loop.call_soon_threadsafe(self._wake.set))
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(self._wake.set)
+
+        self._hints = Hints(self._mirror.files.hold_early, wake)
         os.makedirs(spool.procs_folder(self._config.spool), mode=0o700, exist_ok=True)
         os.makedirs(spool.streams_folder(self._config.spool), mode=0o700, exist_ok=True)
         os.makedirs(self._own_folder, mode=0o700, exist_ok=True)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -87,7 +88,7 @@ class Jobs:
             return None
         is_here = record.pid_namespace == self._namespace
         pids = tuple(pid for pid in (record.pid, record.exec_pid) if pid) if is_here else ()
-        self._begin(Known(key, pids), raw, record.launcher_pid if is_here else None)
+        self._begin(Known(key, pids), raw, record.launcher_pid if is_here else None, is_spooled=True)
         return record
 
     def _note_exit(self, key: str, path: str) -> None:
@@ -125,25 +126,13 @@ class Jobs:
         rank = match.rank if match.rank is not None else match.local_rank
         key = spool.safe_key(f"{rank}-watched-{match.attempt}-{folder}")
         if key not in self._known:
-            environ = procfs.environment(writer.pid) if writer else {}
-            found = identity.detect(environ)
-            record = {
-                "version": 1,
-                "key": key,
-                "pid": writer.pid if writer else 0,
-                "start_ns": time.time_ns(),
-                "hostname": self.hostname,
-                "role": "rank",
-                "rank": match.rank if match.rank is not None else found.rank,
-                "local_rank": match.local_rank if match.local_rank is not None else found.local_rank,
-                "world_size": found.world_size,
-                "local_size": found.local_size,
-                "restart": match.attempt,
-                "launcher": found.launcher,
-                "argv": procfs.command(writer.pid) if writer else [],
-                "cwd": folder,
-            }
-            self._begin(Known(key, (writer.pid,) if writer else ()), orjson.dumps(record), None)
+            record = self._record_of(key, writer)
+            record |= {"role": "rank", "restart": match.attempt}
+            if match.rank is not None:
+                record["rank"] = match.rank
+            if match.local_rank is not None:
+                record["local_rank"] = match.local_rank
+            self._begin(Known(key, (writer.pid,) if writer else ()), orjson.dumps(record))
         return key
 
     def _begin_writer(self, writer: procfs.Writer) -> str:
@@ -151,23 +140,26 @@ class Jobs:
             return self._by_pid[writer.pid]
         key = spool.safe_key(f"p-{writer.pid}-{writer.start_ticks}")
         if key not in self._known:
-            found = identity.detect(procfs.environment(writer.pid))
-            record = {
-                "version": 1,
-                "key": key,
-                "pid": writer.pid,
-                "start_ns": time.time_ns(),
-                "hostname": self.hostname,
-                "role": "rank" if found.rank is not None else "process",
-                "rank": found.rank,
-                "local_rank": found.local_rank,
-                "world_size": found.world_size,
-                "local_size": found.local_size,
-                "launcher": found.launcher,
-                "argv": procfs.command(writer.pid),
-            }
-            self._begin(Known(key, (writer.pid,)), orjson.dumps(record), None)
+            self._begin(Known(key, (writer.pid,)), orjson.dumps(self._record_of(key, writer)))
         return key
+
+    def _record_of(self, key: str, writer: procfs.Writer | None) -> dict[str, Any]:
+        """A process record as `exec` would have made it, from what /proc tells."""
+        found = identity.detect(procfs.environment(writer.pid) if writer else {})
+        return {
+            "version": 1,
+            "key": key,
+            "pid": writer.pid if writer else 0,
+            "start_ns": time.time_ns(),
+            "hostname": self.hostname,
+            "role": found.role,
+            "rank": found.rank,
+            "local_rank": found.local_rank,
+            "world_size": found.world_size,
+            "local_size": found.local_size,
+            "launcher": found.launcher,
+            "argv": procfs.command(writer.pid) if writer else [],
+        }
 
     # ---- life -------------------------------------------------------------------------------------------------------
 
@@ -207,18 +199,14 @@ class Jobs:
         """Whether the collector knows everything."""
         return not self._facts
 
-    def _begin(self, known: Known, record: bytes, launcher_pid: int | None) -> None:
+    def _begin(self, known: Known, record: bytes, launcher_pid: int | None = None, is_spooled: bool = False) -> None:
         known.ticks = {pid: procfs.start_ticks(pid) for pid in known.pids}
         self._known[known.key] = known
         for pid in known.pids:
             self._by_pid[pid] = known.key
         self._facts[known.key, "started"] = Fact(wire.started(known.key, record))
-        if known.pids or os.path.exists(spool.exit_path(self.spool_folder, known.key)) or self._is_foreign_pid(known):
+        if known.pids or is_spooled:
             self.lifetime.started(known.key, known.pids[0] if known.pids else 0, launcher_pid)
-
-    def _is_foreign_pid(self, known: Known) -> bool:
-        """Whether only an exit record can tell the end, since the process lives in another pid namespace."""
-        return os.path.exists(spool.process_path(self.spool_folder, known.key))
 
     def _end(self, known: Known) -> None:
         known.has_ended = True

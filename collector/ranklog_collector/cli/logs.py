@@ -18,16 +18,18 @@ from ranklog_collector.core.process_files import iso
 from ranklog_collector.reading.fold import Row
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.grep import Pattern
+from ranklog_collector.reading.lines import Block
 from ranklog_collector.reading.logs import LogReader
 from ranklog_collector.reading.losses import gap_texts
 from ranklog_collector.reading.rows import Rows, all_blocks, following
 from ranklog_collector.reading.runs import open_run, root_folder
 from ranklog_collector.reading.select import RANKS, Selection, parse_ranks
-from ranklog_collector.reading.text import printable
+from ranklog_collector.reading.text import printable, shown
 from ranklog_collector.reading.times import clock_time, parse_moment
 
 _COLOURS = (36, 33, 32, 35, 34, 31, 96, 93, 92, 95, 94, 91)
 _WRITE_BYTES = 1 << 16
+_PREFIXES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +125,15 @@ def _shown(options: Options, folder: RunFolder, reader: LogReader, out: _Output)
     is_plain = options.as_json or options.raw
     colour = not is_plain and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     batches = following(folder, reader, out.wait) if options.follow else all_blocks(reader)
-    rows = Rows(reader, not (options.no_fold or is_plain), colour, options.raw, options.tail)
+    is_folded = not (is_plain or options.no_fold) and (options.follow or len(reader.sources) > 1)
+    rows = Rows(reader, is_folded, colour, options.raw, options.tail)
     if options.as_json:
         return (_as_json(folder, reader, row) for row in rows.of(batches))
     if options.raw:
         return rows.raw(batches, options.head)
     text = _Text(folder, reader, rows, options.times, colour)
+    if not is_folded and options.head is None and options.tail is None:
+        return map(text.block, chain.from_iterable(batches))
     return map(text.line, rows.of(batches))
 
 
@@ -165,17 +170,33 @@ class _Text:
         self._start_ns = folder.started_ns
         self._times = times
         self._colour = colour
-        self._prefixes: dict[str, bytes] = {}
+        self._prefixes: dict[tuple[int, ...], bytes] = {}
+        self._known: object = None
 
     def line(self, row: Row) -> bytes:
-        time_text = b"" if self._times == "none" else self._time(row.line.time).encode()
-        if len(self._reader.sources) == 1:
-            return b"%b%b\n" % (time_text, row.line.text)
-        label = self._rows.label(row)
-        prefix = self._prefixes.get(label)
-        if prefix is None:
-            prefix = self._prefixes[label] = self._prefix(label, row)
-        return b"%b%b%b\n" % (time_text, prefix, row.line.text)
+        """One row as a line."""
+        return b"%b%b\n" % (self._prefix(row), row.text)
+
+    def block(self, block: Block) -> bytes:
+        """All lines of a block at once."""
+        prefix = self._prefix(Row(b"", block.time, 0, [block.stream]))
+        text = shown(block.piece.data, self._colour)
+        if prefix:
+            text = prefix + text.removesuffix(b"\n").replace(b"\n", b"\n" + prefix)
+        return text if text.endswith(b"\n") and not prefix else text + b"\n"
+
+    def _prefix(self, row: Row) -> bytes:
+        time_text = b"" if self._times == "none" else self._time(row.time).encode()
+        sources = self._reader.sources
+        if len(sources) == 1:
+            return time_text
+        if sources is not self._known or len(self._prefixes) > _PREFIXES_MAX:
+            self._prefixes, self._known = {}, sources
+        key = tuple(row.streams)
+        name = self._prefixes.get(key)
+        if name is None:
+            name = self._prefixes[key] = self._name(row)
+        return time_text + name
 
     def _time(self, time_ns: int) -> str:
         if self._times == "since":
@@ -184,8 +205,8 @@ class _Text:
             return clock_time(time_ns, utc=True).replace(" ", "T") + "Z "
         return clock_time(time_ns) + " "
 
-    def _prefix(self, label: str, row: Row) -> bytes:
-        text = f"[{printable(label)}]"
+    def _name(self, row: Row) -> bytes:
+        text = f"[{printable(self._rows.label(row))}]"
         if self._colour:
             rank = self._reader.sources[row.streams[0]].rank
             colour = "1" if rank is None or len(row.streams) > 1 else str(_COLOURS[rank % len(_COLOURS)])
@@ -194,7 +215,7 @@ class _Text:
 
 
 def _as_json(folder: RunFolder, reader: LogReader, row: Row) -> bytes:
-    source = reader.sources[row.line.stream]
+    source = reader.sources[row.streams[0]]
     return json_line(
         {
             "run": folder.run_id,
@@ -202,9 +223,9 @@ def _as_json(folder: RunFolder, reader: LogReader, row: Row) -> bytes:
             "node": source.node,
             "stream": source.role,
             "path": source.path,
-            "time": iso(row.line.time),
-            "offset": row.line.offset,
-            "text": row.line.text.decode(errors="replace"),
+            "time": iso(row.time),
+            "offset": row.offset,
+            "text": row.text.decode(errors="replace"),
         }
     )
 

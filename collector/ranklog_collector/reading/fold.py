@@ -6,21 +6,21 @@ from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ranklog_collector.reading.merge import Line
-
 WINDOW_NS = 1_000_000_000
 ROWS_HELD_MAX = 10_000
 
 
 @dataclass(slots=True)
 class Row:
-    """A line and all the streams that have it."""
+    """A line, without its newline, and all the streams that have it; time and offset are those of the first."""
 
-    line: Line
+    text: bytes
+    time: int
+    offset: int
     streams: list[int]
-    number: int = 0
     kind: Hashable = None
     """What its streams have in common; None if others cannot join."""
+    number: int = 0
 
 
 class Fold:
@@ -33,7 +33,7 @@ class Fold:
     def __init__(self, kinds: Mapping[int, Hashable], window_ns: int = WINDOW_NS) -> None:
         self._window_ns = window_ns
         self._rows: deque[Row] = deque()
-        self._open: dict[tuple[Hashable, bytes], deque[Row]] = {}
+        self._open: dict[Hashable, dict[bytes, list[Row]]] = {}
         self._latest: dict[int, int] = {}
         self._count = 0
         self.learn(kinds)
@@ -43,29 +43,36 @@ class Fold:
         self._kinds = kinds
         self._members = Counter(kinds.values())
 
-    def push(self, line: Line) -> Iterator[Row]:
-        """Take the next line; yields the rows that are complete now."""
-        yield from self.expire(line.time)
-        kind = self._kinds.get(line.stream)
-        latest = self._latest.get(line.stream, 0)
-        candidates = self._open.setdefault((kind, line.text), deque()) if kind is not None else deque()
-        for row in candidates:
-            if row.number > latest:
-                row.streams.append(line.stream)
-                break
-        else:
-            self._count += 1
-            row = Row(line, [line.stream], self._count, kind)
-            self._rows.append(row)
-            candidates.append(row)
-        self._latest[line.stream] = row.number
+    def push(self, stream: int, time: int, lines: Iterable[tuple[int, bytes]]) -> Iterator[Row]:
+        """Take the next lines, (offset, text), of a stream; yields the rows that are complete now."""
+        yield from self.expire(time)
+        kind = self._kinds.get(stream)
+        table = {} if kind is None else self._open.setdefault(kind, {})
+        latest, count = self._latest.get(stream, 0), self._count
+        rows = self._rows
+        for offset, text in lines:
+            candidates = table.get(text)
+            if candidates is not None:
+                joined = next((row for row in candidates if row.number > latest), None)
+                if joined is not None:
+                    joined.streams.append(stream)
+                    latest = joined.number
+                    continue
+            latest = count = count + 1
+            row = Row(text, time, offset, [stream], kind, count)
+            rows.append(row)
+            if candidates is None:
+                table[text] = [row]
+            else:
+                candidates.append(row)
+        self._latest[stream], self._count = latest, count
 
     def expire(self, time: int) -> Iterator[Row]:
         """Yield the rows that no line can join any more at `time`."""
         rows = self._rows
         while rows and (
-            rows[0].line.time + self._window_ns < time
-            or len(rows) >= ROWS_HELD_MAX
+            rows[0].time + self._window_ns < time
+            or len(rows) > ROWS_HELD_MAX
             or len(rows[0].streams) >= self._members.get(rows[0].kind, 1)
         ):
             yield self._pop()
@@ -78,16 +85,10 @@ class Fold:
     def _pop(self) -> Row:
         row = self._rows.popleft()
         if row.kind is not None:
-            key = (row.kind, row.line.text)
-            rows = self._open[key]
-            rows.popleft()
-            if not rows:
-                del self._open[key]
+            table = self._open[row.kind]
+            same = table[row.text]
+            if len(same) == 1:
+                del table[row.text]
+            else:
+                del same[0]
         return row
-
-
-def folded(source: Iterable[Line], fold: Fold) -> Iterator[Row]:
-    """Fold all lines."""
-    for line in source:
-        yield from fold.push(line)
-    yield from fold.flush()

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from heapq import merge
 from operator import attrgetter
 
 from ranklog_collector.reading.lines import Block
 from ranklog_collector.reading.text import shown
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line as it is shown, without its newline; `offset` is where it begins in its stream's file."""
-
-    stream: int
-    time: int
-    offset: int
-    text: bytes
 
 
 def merged(streams: Iterable[Iterable[Block]]) -> Iterator[Block]:
@@ -29,17 +18,16 @@ def merged(streams: Iterable[Iterable[Block]]) -> Iterator[Block]:
     return merge(*streams, key=attrgetter("time"))
 
 
-def lines(block: Block, colour: bool = False, is_raw: bool = False) -> list[Line]:
-    """Split a block into lines as they are shown, or as they are."""
-    stream, time = block.stream, block.time
+def lines(block: Block, colour: bool = False, is_raw: bool = False) -> list[tuple[int, bytes]]:
+    """Split a block into lines as they are shown, or as they are: where each begins in the file, and its text."""
     offset, _, data = block.piece
     clean = data if is_raw else shown(data, colour)
     texts = clean.split(b"\n")
     raw = texts if clean is data else data.split(b"\n")
-    if not texts[-1] and data.endswith(b"\n"):
+    if data.endswith(b"\n"):
         texts.pop()
     result = []
     for text, original in zip(texts, raw):  # noqa: B905 - `raw` may have one more, the nothing after the last newline
-        result.append(Line(stream, time, offset, text))
+        result.append((offset, text))
         offset += len(original) + 1
     return result

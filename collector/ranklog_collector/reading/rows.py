@@ -15,7 +15,6 @@ from ranklog_collector.reading.merge import lines
 from ranklog_collector.reading.select import label
 
 POLL_S = 0.1
-_LABELS_MAX = 10_000
 
 
 def all_blocks(reader: LogReader) -> Iterator[Iterator[Block]]:
@@ -54,8 +53,6 @@ class Rows:
         self._colour = colour
         self._is_raw = is_raw
         self._tail = tail
-        self._labels: dict[tuple[int, ...], str] = {}
-        self._labelled: object = None
 
     def of(self, batches: Iterable[Iterable[Block]], clock: Callable[[], float] = time.monotonic) -> Iterator[Row]:
         """Yield the rows of the batches in turn. A row that others may still join waits for them, but not for ever."""
@@ -78,7 +75,7 @@ class Rows:
         """Yield the bytes as they are; lines of several streams are kept apart."""
         if head is not None or self._tail is not None:
             for row in islice(self.of(batches), head):
-                yield row.line.text + b"\n"
+                yield row.text + b"\n"
             return
         is_open = False
         for batch in batches:
@@ -92,27 +89,21 @@ class Rows:
     def label(self, row: Row) -> str:
         """What stands before the row: the ranks that have it, or the name of its stream."""
         sources = self._reader.sources
-        if sources is not self._labelled or len(self._labels) > _LABELS_MAX:
-            self._labels, self._labelled = {}, sources
-        key = tuple(row.streams)
-        found = self._labels.get(key)
-        if found is None:
-            found = self._labels[key] = label([sources[stream] for stream in row.streams])
-        return found
+        return label([sources[stream] for stream in row.streams])
 
     def _of(self, batch: Iterable[Block], fold: Fold) -> Iterator[Row]:
         known: object = None
         for block in batch:
+            found = lines(block, self._colour, self._is_raw)
             if not self._is_folded:
-                for line in lines(block, self._colour, self._is_raw):
-                    yield Row(line, [line.stream])
+                for offset, text in found:
+                    yield Row(text, block.time, offset, [block.stream])
                 continue
             sources = self._reader.sources
             if sources is not known:
                 known = sources
                 fold.learn({number: source.kind for number, source in sources.items() if source.kind is not None})
-            for line in lines(block, self._colour, self._is_raw):
-                yield from fold.push(line)
+            yield from fold.push(block.stream, block.time, found)
 
     @staticmethod
     def _flushed(rows: Iterator[Row], fold: Fold) -> Iterator[Row]:
