@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 WINDOW_NS = 1_000_000_000
@@ -43,9 +43,9 @@ class Fold:
         self._kinds = kinds
         self._members = Counter(kinds.values())
 
-    def push(self, stream: int, time: int, lines: Iterable[tuple[int, bytes]]) -> Iterator[Row]:
-        """Take the next lines, (offset, text), of a stream; yields the rows that are complete now."""
-        yield from self.expire(time)
+    def push(self, stream: int, time: int, lines: Iterable[tuple[int, bytes]]) -> list[Row]:
+        """Take the next lines, (offset, text), of a stream; gives out the rows that are complete before them."""
+        complete = self.expire(time)
         kind = self._kinds.get(stream)
         table = {} if kind is None else self._open.setdefault(kind, {})
         latest, count = self._latest.get(stream, 0), self._count
@@ -66,29 +66,33 @@ class Fold:
             else:
                 candidates.append(row)
         self._latest[stream], self._count = latest, count
+        return complete
 
-    def expire(self, time: int) -> Iterator[Row]:
-        """Yield the rows that no line can join any more at `time`."""
-        rows = self._rows
-        while rows and (
-            rows[0].time + self._window_ns < time
-            or len(rows) > ROWS_HELD_MAX
-            or len(rows[0].streams) >= self._members.get(rows[0].kind, 1)
-        ):
-            yield self._pop()
+    def expire(self, time: int) -> list[Row]:
+        """Give out the rows that no line can join any more at `time`."""
+        rows, members, oldest = self._rows, self._members, time - self._window_ns
+        complete = []
+        while rows:
+            row = rows[0]
+            if row.time >= oldest and len(rows) <= ROWS_HELD_MAX and len(row.streams) < members.get(row.kind, 1):
+                break
+            complete.append(rows.popleft())
+            self._forget(row)
+        return complete
 
-    def flush(self) -> Iterator[Row]:
-        """Yield all rows."""
-        while self._rows:
-            yield self._pop()
+    def flush(self) -> list[Row]:
+        """Give out all rows."""
+        complete = list(self._rows)
+        self._rows.clear()
+        self._open.clear()
+        return complete
 
-    def _pop(self) -> Row:
-        row = self._rows.popleft()
-        if row.kind is not None:
-            table = self._open[row.kind]
-            same = table[row.text]
-            if len(same) == 1:
-                del table[row.text]
-            else:
-                del same[0]
-        return row
+    def _forget(self, row: Row) -> None:
+        if row.kind is None:
+            return
+        table = self._open[row.kind]
+        same = table[row.text]
+        if len(same) == 1:
+            del table[row.text]
+        else:
+            del same[0]

@@ -61,13 +61,15 @@ class Rows:
         latest = clock()
         for batch in batches:
             rows = self._of(batch, fold)
+            is_news = False
             if first is not None:
                 yield from deque(self._flushed(rows, fold), maxlen=first)
                 first = None
                 continue
             for row in rows:
-                latest = clock()
+                is_news = True
                 yield row
+            latest = clock() if is_news else latest
             yield from fold.expire(0) if (clock() - latest) * 1e9 < WINDOW_NS else fold.flush()
         yield from fold.flush()
 

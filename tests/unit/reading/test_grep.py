@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from ranklog_collector.reading.grep import Pattern
 from ranklog_collector.reading.lines import LINE_BYTES_MAX, Piece, pieces
 from ranklog_collector.reading.text import shown

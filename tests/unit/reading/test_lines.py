@@ -6,6 +6,7 @@ from array import array
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ranklog_collector.reading.lines import (
     LINE_BYTES_MAX,
     LONG_LINE_SHOWN,

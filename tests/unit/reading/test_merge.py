@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from hypothesis import given
 from hypothesis import strategies as st
-from ranklog_collector.reading.fold import Fold, Row, folded
+
+from ranklog_collector.reading.fold import Fold, Row
 from ranklog_collector.reading.lines import Block, Piece
-from ranklog_collector.reading.merge import Line, lines, merged
+from ranklog_collector.reading.merge import lines, merged
 
 STREAMS = st.lists(
     st.lists(st.tuples(st.integers(0, 20), st.sampled_from([b"a", b"b", b"c", b""])), max_size=8), max_size=5
 )
+
+
+class Line(NamedTuple):
+    stream: int
+    time: int
+    offset: int
+    text: bytes
+
+
+def folded(source: list[Line], fold: Fold) -> list[Row]:
+    rows = [row for line in source for row in fold.push(line.stream, line.time, [(line.offset, line.text)])]
+    return rows + list(fold.flush())
 
 
 def ordered(streams: list[list[tuple[int, bytes]]]) -> list[list[Line]]:
@@ -44,7 +59,7 @@ def test_unfolding_gives_each_streams_lines_back(streams: list[list[tuple[int, b
     expected = ordered(streams)
     kinds = dict.fromkeys(range(len(streams)), "rank")
     rows = list(folded(merge_lines(expected), Fold(kinds, window)))
-    assert [[row.line.text for row in rows if number in row.streams] for number in range(len(streams))] == [
+    assert [[row.text for row in rows if number in row.streams] for number in range(len(streams))] == [
         [line.text for line in stream] for stream in expected
     ]
     assert all(len(set(row.streams)) == len(row.streams) for row in rows)
@@ -53,7 +68,7 @@ def test_unfolding_gives_each_streams_lines_back(streams: list[list[tuple[int, b
 def fold_texts(*said: tuple[int, int, bytes], window: int = 10) -> list[tuple[list[int], bytes]]:
     source = [Line(stream, time, 0, text) for stream, time, text in said]
     fold = Fold(dict.fromkeys({line.stream for line in source}, "rank"), window)
-    return [(row.streams, row.line.text) for row in folded(source, fold)]
+    return [(row.streams, row.text) for row in folded(source, fold)]
 
 
 def test_what_all_say_is_one_row_and_what_one_says_stands_out() -> None:
@@ -78,9 +93,9 @@ def test_folding_does_not_turn_a_ranks_lines_around() -> None:
 
 def test_a_row_that_all_have_joined_is_not_held_back() -> None:
     fold = Fold({0: "rank", 1: "rank"}, window_ns=1000)
-    assert list(fold.push(Line(0, 1, 0, b"a"))) == []
-    assert list(fold.push(Line(1, 1, 0, b"a"))) == []
-    assert list(fold.expire(1)) == [Row(Line(0, 1, 0, b"a"), [0, 1], 1, "rank")]
+    assert list(fold.push(0, 1, [(0, b"a")])) == []
+    assert list(fold.push(1, 1, [(0, b"a")])) == []
+    assert list(fold.expire(1)) == [Row(b"a", 1, 0, [0, 1], "rank", 1)]
 
 
 def test_streams_of_different_kinds_are_not_folded() -> None:
@@ -92,9 +107,9 @@ def test_streams_of_different_kinds_are_not_folded() -> None:
 def test_a_block_becomes_lines_with_their_offsets() -> None:
     data = b"ab\nc\xff\n1\r22\nrest"
     assert lines(Block(7, 5, Piece(100, 100 + len(data), data))) == [
-        Line(7, 5, 100, b"ab"),
-        Line(7, 5, 103, "c\ufffd".encode()),
-        Line(7, 5, 106, b"22"),
-        Line(7, 5, 111, b"rest"),
+        (100, b"ab"),
+        (103, "c\ufffd".encode()),
+        (106, b"22"),
+        (111, b"rest"),
     ]
-    assert lines(Block(7, 5, Piece(0, 1, b"\n"))) == [Line(7, 5, 0, b"")]
+    assert lines(Block(7, 5, Piece(0, 1, b"\n"))) == [(0, b"")]
