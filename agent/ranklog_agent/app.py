@@ -199,7 +199,7 @@ class Agent:
                 await self._converse()
             except grpc.aio.AioRpcError as error:
                 link.refuse_if_final(error)
-                self._complain_once(f"no connection to {self._config.collector}: {error.details()}; trying again")
+                self._complain_once(f"lost {self._config.collector}: {error.details()}; trying again")
             except (asyncio.TimeoutError, OSError):
                 self._complain_once(f"no answer from {self._config.collector}; trying again")
             finally:
@@ -225,13 +225,14 @@ class Agent:
             self._complained.clear()
             self._call = call
             self._wake.set()
-            async with TaskGroup() as tasks:
-                beats = tasks.create_task(self._keep_beating(call))
-                try:
-                    await self._keep_listening(call)
-                finally:
-                    beats.cancel()
-        await self._raise_status(call)
+            beats = asyncio.create_task(self._keep_beating(call))
+            try:
+                await self._keep_listening(call)
+            finally:
+                beats.cancel()
+                with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    await beats
+            await self._raise_status(call)
 
     async def _keep_listening(self, call: link.Call) -> None:
         while True:
