@@ -42,6 +42,8 @@ class Mirror:
         self._at_end: dict[str, StreamName] = {}
         self._recalled: list[Remembered] = []
         self._is_finishing = False
+        self.backlog = 0
+        """Bytes seen that the collector had not received at the last step; other threads may read it."""
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -169,6 +171,7 @@ class Mirror:
         """Look where something was heard of, and make the next messages; none if there is nothing to say now."""
         if paths:
             self.heed(paths)
+        self.backlog = self._engine.backlog
         if self._engine.session is None or self._engine.is_cold:
             return []
         return [*self.jobs.unsent(), *wire.encode(self._engine.outgoing(self._config.batch_bytes, time.time_ns()))]
@@ -179,11 +182,6 @@ class Mirror:
     def is_cold(self) -> bool:
         """Whether the collector's memory of this node is still needed."""
         return self._engine.is_cold
-
-    @property
-    def backlog(self) -> int:
-        """Bytes seen that the collector has not received."""
-        return self._engine.backlog
 
     @property
     def is_delivered(self) -> bool:

@@ -9,6 +9,7 @@ import fcntl
 import os
 import stat
 import struct
+import time
 from collections.abc import Callable
 
 from ranklog_agent.core.facts import Identity, Sight
@@ -18,6 +19,9 @@ _AT_EMPTY_PATH = 0x1000
 _STATX_BTIME = 0x800
 _BTIME_AT = 80
 """Offset of stx_btime in struct statx (linux/stat.h): seconds (s64), nanoseconds (u32)."""
+
+EARLY_S = 5.0
+"""How long a file that was opened when it was made waits for the engine to want it."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _statx = getattr(_libc, "statx", None)
@@ -89,19 +93,20 @@ class NodeFiles:
         self._writers = writers
         self._complain = complain
         self._complained: set[str] = set()
-        self._early: dict[str, NodeFile] = {}
+        self._early: dict[str, tuple[NodeFile, float]] = {}
 
     def hold_early(self, path: str) -> None:
         """Open a file at the moment of its creation, for the engine to find even if it is deleted at once."""
         if path not in self._early:
             file = self._open(path)
             if file is not None:
-                self._early[path] = file
+                self._early[path] = file, time.monotonic()
 
     def forget_early(self) -> None:
-        """Let go of files that were held early and then wanted by nobody."""
-        while self._early:
-            self._early.popitem()[1].close()
+        """Let go of files that were held early and, after a while, are wanted by nobody."""
+        for path, (file, since_s) in list(self._early.items()):
+            if time.monotonic() - since_s > EARLY_S and self._early.pop(path, None) is not None:
+                file.close()
 
     def identity_at(self, path: str) -> Identity | None:
         """Which regular file the path names now, or named a moment ago when it was made."""
@@ -109,13 +114,13 @@ class NodeFiles:
             info = os.stat(path)
         except OSError:
             early = self._early.get(path)
-            return early.identity if early else None
+            return early[0].identity if early else None
         return Identity(info.st_dev, info.st_ino) if stat.S_ISREG(info.st_mode) else None
 
     def open(self, path: str) -> NodeFile | None:
         """Hold the regular file that the path names now; None if there is none or it may not be read."""
         early = self._early.pop(path, None)
-        return early if early is not None else self._open(path)
+        return early[0] if early is not None else self._open(path)
 
     def siblings(self, path: str) -> list[str]:
         """Paths of the other regular files in the same folder."""
