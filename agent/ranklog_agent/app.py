@@ -253,8 +253,8 @@ class Agent:
 
     async def _keep_beating(self, call: link.Call) -> None:
         while True:
-            backlog = self._mirror.backlog
-            await call.write(wire.heartbeat(time.time_ns(), self._clock.best, backlog))
+            # Measured by the mirror's thread; asking it now would make a stalled disk look like a lost node.
+            await call.write(wire.heartbeat(time.time_ns(), self._clock.best, self._mirror.last_backlog))
             await asyncio.sleep(self._config.heartbeat_s)
 
     async def _keep_sending(self) -> None:

@@ -42,8 +42,8 @@ class Mirror:
         self._at_end: dict[str, StreamName] = {}
         self._recalled: list[Remembered] = []
         self._is_finishing = False
-        self.backlog = 0
-        """Bytes seen that the collector had not received at the last step; other threads may read it."""
+        self.last_backlog = 0
+        """The backlog when it was last measured; other threads may read it."""
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -85,7 +85,8 @@ class Mirror:
                 self._heed_file(path)
 
     def tend(self) -> None:
-        """What is due about once a second: who lives, and earlier incarnations whose writers may go on."""
+        """What is due about once a second: who lives, what waits, and earlier incarnations whose writers may go on."""
+        self.last_backlog = self.backlog
         self.jobs.check_alive(time.monotonic(), time.time_ns())
         for track in self._engine.tracks.values():
             if len(track.incarnations) > 1 or any(one.detached for one in track.incarnations):
@@ -171,7 +172,6 @@ class Mirror:
         """Look where something was heard of, and make the next messages; none if there is nothing to say now."""
         if paths:
             self.heed(paths)
-        self.backlog = self._engine.backlog
         if self._engine.session is None or self._engine.is_cold:
             return []
         return [*self.jobs.unsent(), *wire.encode(self._engine.outgoing(self._config.batch_bytes, time.time_ns()))]
@@ -182,6 +182,11 @@ class Mirror:
     def is_cold(self) -> bool:
         """Whether the collector's memory of this node is still needed."""
         return self._engine.is_cold
+
+    @property
+    def backlog(self) -> int:
+        """Bytes seen that the collector has not received."""
+        return self._engine.backlog
 
     @property
     def is_delivered(self) -> bool:
