@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ranklog_collector.core import journal
 
 ENTRIES: list[journal.Entry] = [

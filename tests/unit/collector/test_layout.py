@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ranklog_collector.core import journal
 from ranklog_collector.core.layout import EXECUTION, PROCESS_INFO, PROCESS_STATUS, ROLES, Layout, Renaming, StreamKey
 from ranklog_collector.core.presence import Presence

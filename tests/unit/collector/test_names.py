@@ -7,6 +7,7 @@ import posixpath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ranklog_collector.core.names import (
     COMPONENT_BYTES_MAX,
     PATH_BYTES_MAX,

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from ranklog_collector.errors import StoreLockedError, StoreUnwritableError
 from ranklog_collector.store.api import Store
 from ranklog_collector.store.durable import Durability
 from ranklog_collector.store.local import LocalStore
 from ranklog_collector.store.open_files import OpenFiles
-
 from tests.unit.collector.memory_store import MemoryStore
 
 LocalStores = Callable[[], LocalStore]
