@@ -1,0 +1,83 @@
+"""The launcher's end of a rank's output: gets a copy as fast as it takes it, and never holds anything up."""
+
+from ranklog.capture.pieces import PARTIAL_LINE_S, piece
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ranklog.capture.outlet import Outlet
+    from ranklog.capture.tape import Tape
+
+PACE_S = 0.005
+"""How long a terminal's reader is given to take what was written, before more is."""
+RETRY_S = 0.05
+
+
+class Console:
+    """Copies a tape to an outlet. The tape is the buffer: all that is kept here is a position.
+
+    A terminal gets the next piece when its reader has read the last. Launchers pass on what one read gives them, and
+    reads that find whole lines give whole lines: otherwise Open MPI 4 tears thousands of them.
+    """
+
+    def __init__(self, outlet: "Outlet", tape: "Tape") -> None:
+        self._outlet = outlet
+        self._tape = tape
+        self._partial_since_s: float | None = None
+        self._is_waiting = False
+        self.due_s: float | None = None
+        """When to pump even if nothing happens (monotonic clock)."""
+        self.sent = 0
+        """Bytes that the launcher has taken."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the launcher has yet to take; 0 if it takes none any more."""
+        return self._tape.size - self.sent if self._outlet.is_open else 0
+
+    def fileno(self) -> int | None:
+        """A descriptor that becomes readable when `ready` is to be called; None if there is none."""
+        return self._outlet.fileno()
+
+    def ready(self, now_s: float) -> None:
+        """The launcher may take more."""
+        self._outlet.forget_readiness()
+        self._is_waiting = False
+        self.pump(now_s)
+
+    def pump(self, now_s: float, *, is_ending: bool = False) -> None:
+        """Write what the launcher takes. At the end, the start of a line no longer waits for its end."""
+        if self._is_waiting and self.due_s is not None and now_s < self.due_s:
+            return
+        self._is_waiting = False
+        self.due_s = None
+        outlet = self._outlet
+        while outlet.is_open and self.sent < self._tape.size:
+            waiting = self._tape.read(self.sent, outlet.limit)
+            if not waiting:  # somebody has cut the file
+                self.sent = self._tape.size
+                return
+            size = piece(waiting, outlet.limit, is_overdue=is_ending or self._is_overdue(now_s))
+            if size == 0:
+                self._hold(now_s)
+                return
+            taken = outlet.write(waiting[:size])
+            self.sent += taken
+            if taken:
+                self._partial_since_s = None
+            if taken < size or outlet.is_tty:
+                self._wait(now_s + (PACE_S if taken == size else RETRY_S))
+                return
+
+    def _is_overdue(self, now_s: float) -> bool:
+        return self._partial_since_s is not None and now_s - self._partial_since_s >= PARTIAL_LINE_S
+
+    def _hold(self, now_s: float) -> None:
+        if self._partial_since_s is None:
+            self._partial_since_s = now_s
+        self.due_s = self._partial_since_s + PARTIAL_LINE_S
+
+    def _wait(self, until_s: float) -> None:
+        self._is_waiting = True
+        self.due_s = until_s
+        if self._outlet.is_tty:
+            self._outlet.forget_readiness()  # our own write has set it as well

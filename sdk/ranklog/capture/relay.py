@@ -1,0 +1,211 @@
+"""The loop of `ranklog exec`: output from the terminal to the tapes and on to the launcher, signals to the child."""
+
+import os
+from select import EPOLLIN, epoll
+from time import monotonic
+
+from ranklog.capture.lean import signal
+from ranklog.capture.signals import Ledger
+from ranklog.capture.terminal import resize, window_of
+
+inf = float("inf")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ranklog.capture.child import Child
+    from ranklog.capture.console import Console
+    from ranklog.capture.inbox import Inbox
+    from ranklog.capture.tape import Tape
+
+TTY_FULL_BYTES = 4095
+"""What a terminal holds for its reader: a read that gives less has emptied it."""
+GULP_BYTES = 1 << 16
+QUIET_S = 0.1
+"""How long descendants may be silent before the child's output counts as ended."""
+DESCENDANTS_S = 1.0
+"""How long descendants are listened to in all."""
+DISK_S = 2.0
+"""How long a full disk is waited for at the end."""
+STALLED_S = 1.0
+"""How long a launcher may take nothing at the end, before what it has not taken is left to the file."""
+PARTING_S = 30.0
+"""How long a launcher may take in all."""
+STOPS = frozenset({signal.SIGTSTP, signal.SIGTTIN})
+ENDS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+
+
+class Source:
+    """One terminal of the child, the tapes that its output goes to, and where the launcher gets its copy."""
+
+    def __init__(self, ours: int, tapes: "Sequence[Tape]", console: "Console | None") -> None:
+        self.ours = ours
+        self.tapes = tapes
+        self.console = console
+        self.is_open = True
+
+    def take(self, now_s: float) -> bool:
+        """Read what there is, up to a limit; tells whether that was anything."""
+        data = self._gulp()
+        if not data:
+            return False
+        for tape in self.tapes:
+            tape.append(data, now_s)
+        if self.console is not None:
+            self.console.pump(now_s)
+        return True
+
+    def _gulp(self) -> bytes:
+        parts: list[bytes] = []
+        try:
+            while len(parts) * TTY_FULL_BYTES < GULP_BYTES:
+                part = os.read(self.ours, GULP_BYTES)
+                if not part:
+                    self.is_open = False
+                    break
+                parts.append(part)
+                if len(part) < TTY_FULL_BYTES:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody has the other end open any more
+            self.is_open = False
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class Relay:
+    """Everything that happens while a child lives, and what is left to do after.
+
+    `witness` is the descriptor that tells of the witness's signals, if there is one, `window_from` that of the terminal
+    whose size the child's terminals follow.
+    """
+
+    def __init__(
+        self, child: "Child", sources: "Sequence[Source]", inbox: "Inbox", witness: int | None, window_from: int
+    ) -> None:
+        self._child = child
+        self._sources = sources
+        self._inbox = inbox
+        self._window_from = window_from
+        self._ledger = Ledger()
+        self._wants_stop = False
+        self._last_output_s = monotonic()
+        self.is_told_to_end = False
+        """Whether a signal came that asks to end."""
+        self._poller = epoll()
+        self._handlers: dict[int, Callable[[float], None]] = {}
+        self._listen(inbox.fileno(), self._on_signals)
+        self._ledger.has_witness = witness is not None
+        if witness is not None:
+            self._listen(witness, lambda now_s: self._on_witness(witness, now_s))
+        for source in sources:
+            self._listen_to_output(source)
+            if source.console is not None and (number := source.console.fileno()) is not None:
+                self._listen(number, source.console.ready)
+
+    def run(self) -> None:
+        """Serve the child until it has ended."""
+        while self._child.status is None:
+            self._step()
+
+    def drain(self) -> None:
+        """Take its last words, and a little of what its descendants that still hold the terminal say."""
+        ended_s = monotonic()
+        while any(source.is_open for source in self._sources):
+            quiet_s = max(self._last_output_s, ended_s) + QUIET_S
+            if monotonic() >= min(quiet_s, ended_s + DESCENDANTS_S):
+                break
+            self._step(min(quiet_s, ended_s + DESCENDANTS_S))
+
+    def settle(self) -> None:
+        """Give a full disk a last chance."""
+        until_s = monotonic() + DISK_S
+        tapes = [tape for source in self._sources for tape in source.tapes]
+        while any(tape.retry_s is not None for tape in tapes) and monotonic() < until_s and not self.is_told_to_end:
+            self._step(until_s)
+        for tape in tapes:
+            tape.give_up()
+
+    def part(self) -> None:
+        """Let the launcher take what it has not yet taken, as long as it takes any."""
+        consoles = [source.console for source in self._sources if source.console is not None]
+        began_s = moved_s = monotonic()
+        left = -1
+        while not self.is_told_to_end:
+            now_s = monotonic()
+            for console in consoles:
+                console.pump(now_s, is_ending=True)
+            unsent = sum(console.unsent for console in consoles)
+            if unsent != left:
+                left, moved_s = unsent, now_s
+            until_s = min(moved_s + STALLED_S, began_s + PARTING_S)
+            if unsent == 0 or now_s >= until_s:
+                return
+            self._step(until_s)
+
+    def _step(self, until_s: float = inf) -> None:
+        """Wait for something to happen, at the latest until a time, and do what follows from it."""
+        wait_s = min(until_s, self._due_s()) - monotonic()
+        for number, _ in self._poller.poll(None if wait_s == inf else max(wait_s, 0.0)):
+            self._handlers[number](monotonic())
+        now_s = monotonic()
+        for source in self._sources:
+            for tape in source.tapes:
+                if tape.retry_s is not None and tape.retry_s <= now_s:
+                    tape.retry(now_s)
+            if source.console is not None and source.console.due_s is not None and source.console.due_s <= now_s:
+                source.console.pump(now_s)
+        for signal_number in self._ledger.due(now_s):
+            self._child.send(signal_number)
+
+    def _due_s(self) -> float:
+        due_s = [self._ledger.due_s]
+        for source in self._sources:
+            due_s += [tape.retry_s for tape in source.tapes]
+            if source.console is not None:
+                due_s.append(source.console.due_s)
+        return min((each for each in due_s if each is not None), default=inf)
+
+    def _listen(self, number: int, handler: "Callable[[float], None]") -> None:
+        self._poller.register(number, EPOLLIN)
+        self._handlers[number] = handler
+
+    def _listen_to_output(self, source: Source) -> None:
+        def on_output(now_s: float) -> None:
+            if source.take(now_s):
+                self._last_output_s = now_s
+            if not source.is_open:
+                self._poller.unregister(source.ours)
+
+        self._listen(source.ours, on_output)
+
+    def _on_witness(self, witness: int, now_s: float) -> None:
+        numbers = os.read(witness, 4096)
+        for number in numbers:
+            self._ledger.witnessed(number, now_s)
+        if not numbers:
+            self._poller.unregister(witness)
+            self._ledger.has_witness = False
+
+    def _on_signals(self, now_s: float) -> None:
+        for number in self._inbox.take():
+            if number == signal.SIGCHLD:
+                self._child.reap()
+            elif number == signal.SIGWINCH:
+                self._resize()
+            else:
+                self._ledger.received(number, now_s)
+                self._wants_stop = number in STOPS or (self._wants_stop and number != signal.SIGCONT)
+                self.is_told_to_end = self.is_told_to_end or number in ENDS
+        if self._wants_stop and self._child.is_stopped:
+            self._wants_stop = False
+            self._inbox.stop()
+
+    def _resize(self) -> None:
+        window = window_of(self._window_from)
+        if window is not None:
+            for source in self._sources:
+                resize(source.ours, window)
+        # It may have looked before its terminal had the new size.
+        self._child.send(signal.SIGWINCH)
