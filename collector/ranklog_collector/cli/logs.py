@@ -19,18 +19,17 @@ from ranklog_collector.core.process_files import iso
 from ranklog_collector.reading.fold import Row
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.grep import Pattern
+from ranklog_collector.reading.labels import Labels
 from ranklog_collector.reading.lines import Block
 from ranklog_collector.reading.logs import LogReader
 from ranklog_collector.reading.losses import gap_texts
 from ranklog_collector.reading.rows import Rows, all_blocks, following
 from ranklog_collector.reading.runs import open_run, root_folder
 from ranklog_collector.reading.select import RANKS, Selection, parse_ranks
-from ranklog_collector.reading.text import printable, shown
+from ranklog_collector.reading.text import shown
 from ranklog_collector.reading.times import clock_time, parse_moment
 
-_COLOURS = (36, 33, 32, 35, 34, 31, 96, 93, 92, 95, 94, 91)
 _WRITE_BYTES = 1 << 16
-_PREFIXES_MAX = 10_000
 # Many lines came at one time, and writing a time takes longer than everything else about a line.
 _iso, _clock_time = lru_cache(1000)(iso), lru_cache(1000)(clock_time)
 
@@ -134,7 +133,7 @@ def _shown(options: Options, folder: RunFolder, reader: LogReader, out: _Output)
         return (_as_json(folder, reader, row) for row in rows.of(batches))
     if options.raw:
         return rows.raw(batches, options.head)
-    text = _Text(folder, reader, rows, options.times, colour)
+    text = _Text(folder, reader, options.times, colour)
     if not is_folded and options.head is None and options.tail is None:
         return map(text.block, chain.from_iterable(batches))
     return map(text.line, rows.of(batches))
@@ -167,54 +166,32 @@ class _Output:
 class _Text:
     """Rows as people read them: time, who says it, what."""
 
-    def __init__(self, folder: RunFolder, reader: LogReader, rows: Rows, times: str, colour: bool) -> None:
-        self._reader = reader
-        self._rows = rows
+    def __init__(self, folder: RunFolder, reader: LogReader, times: str, colour: bool) -> None:
+        self._labels = Labels(reader, colour)
         self._start_ns = folder.started_ns
         self._times = times
         self._colour = colour
-        self._prefixes: dict[tuple[int, ...], bytes] = {}
-        self._known: object = None
 
     def line(self, row: Row) -> bytes:
         """One row as a line."""
-        return b"%b%b\n" % (self._prefix(row), row.text)
+        return b"%b%b%b\n" % (self._time(row.time), self._labels.of(row.streams), row.text)
 
     def block(self, block: Block) -> bytes:
         """All lines of a block at once."""
-        prefix = self._prefix(Row(b"", block.time, 0, [block.stream]))
+        prefix = self._time(block.time) + self._labels.of([block.stream])
         text = shown(block.piece.data, self._colour)
         if prefix:
             text = prefix + text.removesuffix(b"\n").replace(b"\n", b"\n" + prefix)
         return text if text.endswith(b"\n") and not prefix else text + b"\n"
 
-    def _prefix(self, row: Row) -> bytes:
-        time_text = b"" if self._times == "none" else self._time(row.time).encode()
-        sources = self._reader.sources
-        if len(sources) == 1:
-            return time_text
-        if sources is not self._known or len(self._prefixes) > _PREFIXES_MAX:
-            self._prefixes, self._known = {}, sources
-        key = tuple(row.streams)
-        name = self._prefixes.get(key)
-        if name is None:
-            name = self._prefixes[key] = self._name(row)
-        return time_text + name
-
-    def _time(self, time_ns: int) -> str:
+    def _time(self, time_ns: int) -> bytes:
+        if self._times == "none":
+            return b""
         if self._times == "since":
-            return f"{(time_ns - self._start_ns) / 1e9:+.3f} "
+            return f"{(time_ns - self._start_ns) / 1e9:+.3f} ".encode()
         if self._times == "utc":
-            return _clock_time(time_ns, utc=True).replace(" ", "T") + "Z "
-        return _clock_time(time_ns) + " "
-
-    def _name(self, row: Row) -> bytes:
-        text = f"[{printable(self._rows.label(row))}]"
-        if self._colour:
-            rank = self._reader.sources[row.streams[0]].rank
-            colour = "1" if rank is None or len(row.streams) > 1 else str(_COLOURS[rank % len(_COLOURS)])
-            text = f"\x1b[{colour}m{text}\x1b[0m"
-        return text.encode() + b" "
+            return (_clock_time(time_ns, utc=True).replace(" ", "T") + "Z ").encode()
+        return (_clock_time(time_ns) + " ").encode()
 
 
 def _as_json(folder: RunFolder, reader: LogReader, row: Row) -> bytes:

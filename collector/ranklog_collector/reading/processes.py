@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class ProcessView:
     ip: str = ""
     hostname: str = ""
     pid: int | None = None
+    program: str = ""
+    """File name of what it runs."""
     key: str = ""
     exit_code: int | None = None
     signal: int | None = None
@@ -107,6 +110,7 @@ def _view(state: RunState, process: Process, streams: list[Stream]) -> ProcessVi
         ip=node.ip,
         hostname=str(process.record.get("hostname") or node.hostname),
         pid=process.pid,
+        program=_program(process),
         key=process.key,
         exit_code=number(end, "exit_code"),
         signal=process.signal,
@@ -126,6 +130,11 @@ def _state(state: RunState, process: Process) -> ProcessState:
     if process.lost:
         return ProcessState.LOST
     return ProcessState(Outcome.TERMINATED.value) if state.has_ended else ProcessState.RUNNING
+
+
+def _program(process: Process) -> str:
+    argv = process.record.get("argv")
+    return os.path.basename(argv[0]) if isinstance(argv, list) and argv and isinstance(argv[0], str) else ""
 
 
 def _signal_name(number: int) -> str:

@@ -12,7 +12,6 @@ from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.lines import Block
 from ranklog_collector.reading.logs import LogReader
 from ranklog_collector.reading.merge import lines
-from ranklog_collector.reading.select import label
 
 POLL_S = 0.1
 
@@ -87,11 +86,6 @@ class Rows:
                 for data in self._reader.raw(block):
                     yield data
                     is_open = not data.endswith(b"\n")
-
-    def label(self, row: Row) -> str:
-        """What stands before the row: the ranks that have it, or the name of its stream."""
-        sources = self._reader.sources
-        return label([sources[stream] for stream in row.streams])
 
     def _of(self, batch: Iterable[Block], fold: Fold) -> Iterator[Row]:
         known: object = None

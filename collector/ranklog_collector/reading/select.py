@@ -119,7 +119,7 @@ def _source(stream: Stream, owner: ProcessView | None) -> Source:
     elif stream.role not in OUTPUT_ROLES:
         suffix += f" {stream.name or stream.role}"
     if owner and owner.role == "launcher":
-        name = "launcher" + (" err" if stream.role == "launcher_stderr" else "")
+        name = (owner.program or "launcher") + (" err" if stream.role == "launcher_stderr" else "")
     elif owner:
         name = f"pid {owner.pid}{suffix}"
     else:
