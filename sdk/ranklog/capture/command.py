@@ -17,6 +17,7 @@ from ranklog.capture.relay import Relay, Source
 from ranklog.capture.tape import Tape
 from ranklog.capture.terminal import WINDOW, open_raw, window_of
 from ranklog.capture.witness import Witness
+from ranklog.identity import setting
 from ranklog.layout import SpoolError, exit_path, prepare, process_key, process_path, stream_file, write_record
 
 TYPE_CHECKING = False
@@ -47,7 +48,7 @@ def execute(arguments: list[str]) -> int:
         become(options.command, dict(os.environ), None, dispositions)
     capture.start()
     descriptors.let_go(inherited)
-    return serve(capture, dispositions, is_quiet=options.quiet)
+    return serve(capture, dispositions, is_quiet=options.quiet or setting(os.environ, "RANKLOG_QUIET") is not None)
 
 
 class Capture:

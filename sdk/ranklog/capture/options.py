@@ -17,7 +17,7 @@ Options:
                one named after the launcher's job
   --spool DIR  folder in which the output is kept until it is shipped (RANKLOG_SPOOL); default /tmp/ranklog-UID/RUN
   --split      keep stderr apart from stdout; their order among each other is lost
-  --quiet      do not write the output to the original stdout and stderr as well
+  --quiet      do not write the output to the original stdout and stderr as well (RANKLOG_QUIET)
   --name NAME  file name of the output in the run folder; %r stands for the rank
   -h, --help   show this and exit
 
