@@ -48,7 +48,7 @@ class JournalTail:
                 self._offset += intact
                 self._before = (self._before + data[:intact])[-_REMEMBERED:]
                 yield entries
-            elif len(data) == size:
-                size *= 2
             if len(data) < size:
                 return
+            if not intact:
+                size *= 2

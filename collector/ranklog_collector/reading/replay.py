@@ -18,7 +18,9 @@ def apply(state: RunState, entry: journal.Entry) -> None:
         _HANDLERS[type(entry)](state, entry)
     except (KeyError, OverflowError):
         state.stray += 1
-    if not isinstance(entry, (journal.Mark, journal.Extent, journal.Clock)):
+    if isinstance(entry, journal.Mark):
+        return  # nearly all entries are marks: they must cost little
+    if not isinstance(entry, (journal.Extent, journal.Clock)):
         state.revision += 1
     state.heard = max(state.heard, getattr(entry, "time", 0))
     state.is_stopped = isinstance(entry, journal.Stopped)
@@ -77,16 +79,16 @@ def _extent(state: RunState, entry: journal.Extent) -> None:
 
 
 def _mark(state: RunState, entry: journal.Mark) -> None:
-    segment = state.segments[entry.segment]
-    _check(entry.end, entry.crc)
-    segment.ends.append(entry.end)
+    segment, end = state.segments[entry.segment], entry.end
+    _check(end, entry.crc)
+    segment.ends.append(end)
     segment.checksums.append(entry.crc)
     for extent in reversed(segment.extents):
-        if extent.at < entry.end:
+        if extent.at < end:
             stream = state.streams[segment.stream]
-            stream.size = max(stream.size, extent.pos + entry.end - extent.at)
+            stream.size = size = max(stream.size, extent.pos + end - extent.at)
             for position, time in entry.seen:
-                if position <= stream.size:
+                if position <= size:
                     stream.timeline.add(position, time)
             return
 
