@@ -4,25 +4,17 @@ import os
 from time import time_ns
 
 from ranklog.capture import descriptors
-from ranklog.capture.child import Child, become, leave
-from ranklog.capture.console import Console
+from ranklog.capture.child import Child, become
 from ranklog.capture.descriptors import STDERR, STDOUT
-from ranklog.capture.inbox import Dispositions, Inbox
+from ranklog.capture.inbox import Dispositions
 from ranklog.capture.oom import Memory
 from ranklog.capture.options import HELP, USAGE, UsageError, parse
-from ranklog.capture.outlet import Outlet
 from ranklog.capture.plan import Plan
 from ranklog.capture.record import FILES, ended
-from ranklog.capture.relay import Relay, Source
 from ranklog.capture.tape import Tape
 from ranklog.capture.terminal import WINDOW, open_raw, window_of
-from ranklog.capture.witness import Witness
 from ranklog.identity import setting
 from ranklog.layout import SpoolError, exit_path, prepare, process_key, process_path, stream_file, write_record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 BAD_USAGE = 2
 SIGKILL = 9
@@ -48,7 +40,11 @@ def execute(arguments: list[str]) -> int:
         become(options.command, dict(os.environ), None, dispositions)
     capture.start()
     descriptors.let_go(inherited)
-    return serve(capture, dispositions, is_quiet=options.quiet or setting(os.environ, "RANKLOG_QUIET") is not None)
+    # Only what the start of the command needs was imported before it.
+    from ranklog.capture.service import serve
+
+    is_quiet = options.quiet or setting(os.environ, "RANKLOG_QUIET") is not None
+    return serve(capture, dispositions, is_quiet=is_quiet)
 
 
 class Capture:
@@ -63,7 +59,7 @@ class Capture:
         prepare(plan.folder, "procs")
         window = window_of(STDOUT)
         terminals = [open_raw(window or WINDOW) for _ in plan.kinds]
-        self._ours = [ours for ours, _ in terminals]
+        self.ours = [ours for ours, _ in terminals]
         self._theirs = [theirs for _, theirs in terminals]
         inner = plan.inner_environ(has_terminal=window is not None)
         outputs = self._theirs[0], self._theirs[-1]
@@ -79,8 +75,8 @@ class Capture:
         self.key = process_key(plan.rank, self.child.pid, start_ns)
         prepare(self._folder, f"streams/{self.key}")
         kinds = {kind for group in plan.kinds for kind in group}
-        self._tapes = {kind: Tape(os.path.join(self._folder, self._file(kind)), _warn) for kind in kinds}
-        self._kinds = plan.kinds
+        self.tapes = {kind: Tape(os.path.join(self._folder, self._file(kind)), _warn) for kind in kinds}
+        self.kinds = plan.kinds
         write_record(process_path(self._folder, self.key), plan.started(self.key, self.child.pid, start_ns))
 
     def start(self) -> None:
@@ -89,15 +85,6 @@ class Capture:
         for number in self._theirs:
             os.close(number)
 
-    def sources(self, *, is_quiet: bool) -> list[Source]:
-        """Connect the command's terminals, the tapes, and our own stdout and stderr."""
-        found = []
-        for ours, group, number in zip(self._ours, self._kinds, (STDOUT, STDERR), strict=False):
-            tapes = [self._tapes[kind] for kind in group]
-            console = None if is_quiet else Console(Outlet(number), tapes[0])
-            found.append(Source(ours, tapes, console))
-        return found
-
     def write_exit(self, end_ns: int) -> None:
         """Say how the command ended. If even that has no room on the disk, it is warned of."""
         status, usage = self.child.status, self.child.usage
@@ -105,8 +92,8 @@ class Capture:
         assert usage is not None, "it has been waited for"
         is_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == SIGKILL
         oom_killed = self._memory.killed(self.child.pid) if is_killed else False
-        output_bytes = {self._file(kind): tape.written for kind, tape in self._tapes.items()}
-        lost_bytes = sum(tape.lost for tape in self._tapes.values())
+        output_bytes = {self._file(kind): tape.written for kind, tape in self.tapes.items()}
+        lost_bytes = sum(tape.lost for tape in self.tapes.values())
         fields = ended(self.key, end_ns, status, usage, oom_killed, output_bytes, lost_bytes)
         try:
             write_record(exit_path(self._folder, self.key), fields)
@@ -117,21 +104,7 @@ class Capture:
         return stream_file(self.key, FILES[kind])
 
 
-def serve(capture: Capture, dispositions: Dispositions, *, is_quiet: bool) -> "NoReturn":
-    """Be there for the command until it has ended and all it said is on disk, then end like it."""
-    child = capture.child
-    witness = Witness()
-    relay = Relay(child, capture.sources(is_quiet=is_quiet), Inbox(dispositions), witness.report, STDOUT)
-    relay.run()
-    end_ns = time_ns()
-    relay.drain()
-    relay.settle()
-    capture.write_exit(end_ns)
-    relay.part()
-    witness.end()
-    assert child.status is not None, "it has ended"
-    leave(child.status)
-
-
 def _warn(text: str) -> None:
+    from ranklog.capture.outlet import Outlet
+
     Outlet(STDERR).write(f"ranklog exec: {text}\n".encode())
