@@ -24,6 +24,7 @@ class LogReader:
     """Reads the chosen streams of a run, and each time it is asked again what has come since.
 
     `tail` restricts the first reading to about so many last lines of each stream. `notes` tells what could not be read.
+    With `holds_bars` a line that is redrawn with carriage returns is not yielded before its end; `bars` has it meanwhile.
     """
 
     def __init__(
@@ -33,13 +34,16 @@ class LogReader:
         pattern: Pattern | None = None,
         tail: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        holds_bars: bool = False,
     ) -> None:
         self.notes: dict[str, None] = {}
+        self.bars: dict[int, bytes] = {}
         self._folder = folder
         self._selection = selection
         self._pattern = pattern
         self._tail = tail
         self._clock = clock
+        self._holds_bars = holds_bars
         self._sources: dict[int, Source] = {}
         self._revision = -1
         self._positions: dict[int, tuple[int, int]] = {}
@@ -86,7 +90,7 @@ class LogReader:
 
     def _blocks(self, number: int, size: int, is_final: bool) -> Iterator[Block]:
         stream = self._folder.state.streams[number]
-        if not is_final and self._positions.get(number) == (stream.size, stream.rewrites):
+        if not is_final and self._has_nothing_new(stream):
             return
         read = self._reading(number)
         start, end = self._extent(stream, read, is_final)
@@ -96,6 +100,14 @@ class LogReader:
         if self._pattern is not None:
             source = self._pattern.select(source, read)
         yield from timed(number, source, stream.timeline.moments(self._folder.state.clock(stream)))
+
+    def _has_nothing_new(self, stream: Stream) -> bool:
+        position, rewrites = self._positions.get(stream.number, (-1, -1))
+        if rewrites != stream.rewrites:
+            return False
+        end, since = self._partial.get(stream.number, (-1, 0.0))
+        is_waiting = stream.number in self.bars or self._clock() - since < PARTIAL_WAIT_S
+        return position == stream.size or (end == stream.size and is_waiting)
 
     def _extent(self, stream: Stream, read: Read, is_final: bool) -> tuple[int, int]:
         """From where to where the stream is to be read now."""
@@ -141,12 +153,15 @@ class LogReader:
 
     def _without_partial(self, number: int, piece: Piece) -> Piece | None:
         end, since = self._partial.pop(number, (-1, 0.0))
+        self.bars.pop(number, None)
         if piece.data.endswith(b"\n") or piece.is_abridged:
             return piece
-        if end == piece.end and self._clock() - since >= PARTIAL_WAIT_S:
+        whole = piece.data.rfind(b"\n") + 1
+        if self._holds_bars and b"\r" in piece.data[whole:]:
+            self.bars[number] = piece.data[whole:]
+        elif end == piece.end and self._clock() - since >= PARTIAL_WAIT_S:
             return piece
         self._partial[number] = (piece.end, since if end == piece.end else self._clock())
-        whole = piece.data.rfind(b"\n") + 1
         return Piece(piece.offset, piece.offset + whole, piece.data[:whole]) if whole else None
 
     # ---- files ------------------------------------------------------------------------------------------------------

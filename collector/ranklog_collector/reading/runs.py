@@ -58,7 +58,8 @@ def find_runs(root: str) -> list[RunEntry]:
     Raises ReadingError if the root is no folder.
     """
     try:
-        experiments = sorted(entry.path for entry in os.scandir(root) if entry.is_dir())
+        with os.scandir(root) as entries:
+            experiments = sorted(entry.path for entry in entries if entry.is_dir())
     except OSError as error:
         raise ReadingError(
             f"{root} cannot be read ({error.strerror}); name the folder of runs with --root or RANKLOG_ROOT"

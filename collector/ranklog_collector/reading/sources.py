@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -80,12 +80,12 @@ def _find(segment: Segment) -> str | None:
     return None
 
 
-def _candidates(source: str) -> Iterator[str]:
-    yield source
+def _candidates(source: str) -> list[str]:
     try:
-        yield from (entry.path for entry in os.scandir(os.path.dirname(source)) if entry.is_file())
+        with os.scandir(os.path.dirname(source)) as entries:
+            return [source, *(entry.path for entry in entries if entry.is_file())]
     except OSError:
-        return
+        return [source]
 
 
 def _sha256(file: int, spans: list[Span]) -> str:

@@ -9,8 +9,8 @@ _NS = 10**9
 _UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": _NS, "m": 60 * _NS, "h": 3600 * _NS, "d": 86400 * _NS}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)?")
 _FRACTION = re.compile(r"(?<=:\d\d)[.,](\d{1,9})\d*")
-_LAST = 253_402_300_799
-"""The last second of the year 9999."""
+_LAST = 253_402_300_799 - 86400
+"""Nearly the last second of the year 9999, which no time zone may lead beyond."""
 
 
 def parse_duration(text: str) -> int:
