@@ -24,7 +24,7 @@ class LogReader:
     """Reads the chosen streams of a run, and each time it is asked again what has come since.
 
     `tail` restricts the first reading to about so many last lines of each stream. `notes` tells what could not be read.
-    With `holds_bars` a line that is redrawn with carriage returns is not yielded before its end; `bars` has it meanwhile.
+    With `holds_bars` a line that is redrawn with carriage returns is yielded at its end only; until then `bars` has it.
     """
 
     def __init__(
