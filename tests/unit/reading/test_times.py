@@ -65,13 +65,8 @@ def test_moments_are_read(text: str, expected: int) -> None:
     assert parse_moment(text, 100 * S, 1000 * S) == expected
 
 
-@pytest.mark.parametrize(
-    "text", ["", "+", "soon", "10x", "+-5s", "2026-13-01", "1m2", "-5m", "10m ago", "9" * 400 + "d"]
-)
+@pytest.mark.parametrize("text", ["", "+", "soon", "10x", "+-5s", "2026-13-01", "-5m", "10m ago", "9" * 400 + "d"])
 def test_what_is_no_moment_is_refused(text: str) -> None:
-    if text == "1m2":
-        assert parse_moment(text, 0, 100 * S) == 38 * S
-        return
     with pytest.raises(ValueError, match="is no time"):
         parse_moment(text, 0, 0)
 
