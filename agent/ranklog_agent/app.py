@@ -53,6 +53,7 @@ class Agent:
         self._delivered = asyncio.Event()
         self._stop = asyncio.Event()
         self._reason = "ended"
+        self._has_left = False
         self._call: link.Call | None = None
         self._complained: set[str] = set()
         self._hints: Hints | None = None
@@ -126,6 +127,7 @@ class Agent:
 
     async def _part(self, reason: str) -> None:
         """Say goodbye and wait for the collector to end the stream, so that the word has surely arrived."""
+        self._has_left = True
         call = self._call
         if call is None:
             return
@@ -194,7 +196,7 @@ class Agent:
 
     async def _keep_connected(self) -> None:
         await self._scanned.wait()
-        while True:
+        while not self._has_left:
             try:
                 await self._converse()
             except grpc.aio.AioRpcError as error:
@@ -230,8 +232,8 @@ class Agent:
                 await self._keep_listening(call)
             finally:
                 beats.cancel()
-                with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                    await beats
+                # Waiting, not awaiting: its failure is the session's, and a cancellation of ours must not be mistaken.
+                await asyncio.wait([beats])
             await self._raise_status(call)
 
     async def _keep_listening(self, call: link.Call) -> None:
