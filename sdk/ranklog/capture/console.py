@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from ranklog.capture.tape import Tape
 
 PACE_S = 0.005
-"""How long a terminal's reader is given to take what was written, before more is."""
-RETRY_S = 0.05
+"""How long a terminal's reader is given to take what was written, before more is: its sign may have been missed."""
+RETRY_S = 0.2
+TTY_FULL_BYTES = 4095
+"""What a terminal holds for its reader. More would be cut where it is full."""
 
 
 class Console:
@@ -24,6 +26,7 @@ class Console:
         self._tape = tape
         self._partial_since_s: float | None = None
         self._is_waiting = False
+        self._unread = 0
         self.due_s: float | None = None
         """When to pump even if nothing happens (monotonic clock)."""
         self.sent = 0
@@ -42,6 +45,7 @@ class Console:
         """The launcher may take more."""
         self._outlet.forget_readiness()
         self._is_waiting = False
+        self._unread = 0
         self.pump(now_s)
 
     def pump(self, now_s: float, *, is_ending: bool = False) -> None:
@@ -64,8 +68,9 @@ class Console:
             self.sent += taken
             if taken:
                 self._partial_since_s = None
+            self._unread += taken
             if taken < size or outlet.is_tty:
-                self._wait(now_s + (PACE_S if taken == size else RETRY_S))
+                self._wait(now_s + (PACE_S if self._unread + outlet.limit <= TTY_FULL_BYTES else RETRY_S))
                 return
 
     def _is_overdue(self, now_s: float) -> bool:
@@ -80,4 +85,4 @@ class Console:
         self._is_waiting = True
         self.due_s = until_s
         if self._outlet.is_tty:
-            self._outlet.forget_readiness()  # our own write has set it as well
+            self._outlet.forget_readiness()  # our own write is a sign too
