@@ -111,6 +111,15 @@ def last_lines_start(read: Read, start: int, end: int, count: int) -> int:
     return start
 
 
+def count_lines(read: Read, start: int, end: int) -> int:
+    """Count the lines between `start` and `end`, whether or not the last one has its newline."""
+    count, last = 0, b"\n"
+    while start < end and (data := read(start, min(LINE_BYTES_MAX, end - start))):
+        count += data.count(b"\n")
+        start, last = start + len(data), data[-1:]
+    return count + (last != b"\n")
+
+
 def timed(stream: int, source: Iterable[Piece], moments: Moments) -> Iterator[Block]:
     """Split pieces by the time at which their lines were complete."""
     positions, times = moments.positions, moments.times

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.grep import Pattern
-from ranklog_collector.reading.lines import Block, Piece, Read, last_lines_start, line_start, pieces, timed
+from ranklog_collector.reading.lines import (
+    Block,
+    Piece,
+    Read,
+    count_lines,
+    last_lines_start,
+    line_start,
+    pieces,
+    timed,
+)
 from ranklog_collector.reading.merge import merged
 from ranklog_collector.reading.select import Selection, Source, chosen
 from ranklog_collector.reading.state import Stream
@@ -47,6 +56,7 @@ class LogReader:
         self._sources: dict[int, Source] = {}
         self._revision = -1
         self._positions: dict[int, tuple[int, int]] = {}
+        self._reached: dict[int, int] = {}
         self._partial: dict[int, tuple[int, float]] = {}
         self._broken: set[int] = set()
 
@@ -68,11 +78,28 @@ class LogReader:
         """Yield what has not been yielded yet, in the order of time.
 
         Unless `is_final`, only bytes that the journal vouches for, in whole lines: what lies behind them may still be
-        taken back.
+        taken back. Who stops half-way gets the rest the next time.
         """
         sources = self.sources
         size = min(BUFFER_MAX, max(BUFFER_MIN, BUFFERS_TOTAL // (len(sources) or 1)))
-        return merged([self._blocks(number, size, is_final) for number in sources])
+        for block in merged([self._blocks(number, size, is_final) for number in sources]):
+            self._move_to(block.stream, block.piece.end)
+            yield block
+
+    def skip(self, lines: int) -> int:
+        """Go on with about so many last lines of each stream; returns how many lines are left out."""
+        skipped = 0
+        for number in self.sources:
+            stream = self._folder.state.streams[number]
+            position, rewrites = self._positions.get(number, (0, stream.rewrites))
+            read = self._reading(number)
+            start = last_lines_start(read, position, stream.size, lines)
+            if rewrites == stream.rewrites and start > position:
+                skipped += count_lines(read, position, start)
+                self._positions[number] = (start, rewrites)
+                self._partial.pop(number, None)
+                self._broken.discard(number)
+        return skipped
 
     def raw(self, block: Block) -> Iterator[bytes]:
         """The block's bytes as they are in the file, however many."""
@@ -99,7 +126,10 @@ class LogReader:
         source: Iterator[Piece] = self._whole(number, pieces(read, start, end, size), is_final)
         if self._pattern is not None:
             source = self._pattern.select(source, read)
+        self._reached[number] = start
         yield from timed(number, source, stream.timeline.moments(self._folder.state.clock(stream)))
+        # What the pattern left out has been read as well.
+        self._move_to(number, self._reached[number])
 
     def _has_nothing_new(self, stream: Stream) -> bool:
         position, rewrites = self._positions.get(stream.number, (-1, -1))
@@ -141,15 +171,18 @@ class LogReader:
             whole = piece if is_final else self._without_partial(number, piece)
             if whole is None:
                 return
-            self._positions[number] = (whole.end, self._positions[number][1])
             if number in self._broken and whole.data.startswith(b"\n"):
                 whole = Piece(whole.offset + 1, whole.end, whole.data[1:])
             if whole.data.endswith(b"\n"):
                 self._broken.discard(number)
             else:
                 self._broken.add(number)
+            self._reached[number] = whole.end
             if whole.data:
                 yield whole
+
+    def _move_to(self, number: int, position: int) -> None:
+        self._positions[number] = (position, self._positions[number][1])
 
     def _without_partial(self, number: int, piece: Piece) -> Piece | None:
         end, since = self._partial.pop(number, (-1, 0.0))
@@ -189,5 +222,7 @@ class LogReader:
             return 0
 
     def _note(self, stream: Stream, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError) and not stream.size:
+            return  # it has said nothing yet
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"
         self.notes[f"{stream.path} {reason}"] = None
