@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -98,8 +99,12 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
 
 
 def say(text: str, err: bool = False) -> None:
-    """Print a sentence."""
-    click.echo(printable(text), err=err)
+    """Print a sentence, which a terminal gets broken between words."""
+    text = printable(text)
+    if (sys.stderr if err else sys.stdout).isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    click.echo(text, err=err)
 
 
 def _widths(columns: Sequence[Column], cells: list[list[str]]) -> list[int]:

@@ -15,6 +15,9 @@ from ranklog_collector.reading.runs import RunOverview
 from ranklog_collector.reading.times import bytes_text, clock_time, duration_text
 from ranklog_collector.reading.verify import Report, SegmentCheck
 
+_CHECKS_MAX = 50
+"""Of more segments only those with a problem are listed."""
+
 
 def run_row(run: RunOverview) -> list[str]:
     """One run of `ranklog runs`."""
@@ -88,16 +91,22 @@ def print_report(report: Report, with_sources: bool) -> None:
     columns = [Column("BYTES", is_right=True), Column("SEGMENT", 2), Column("CHECK"), Column("FILE")]
     if with_sources:
         columns.append(Column("SOURCE", 1))
-    print_table(columns, [_check_row(check, with_sources) for check in report.checks])
-    for check in report.checks:
-        if check.problem is not None:
-            say(f"problem: {check.path}: {check.problem}")
+    different = [check for check in report.checks if check.problem is not None]
+    shown = report.checks if len(report.checks) <= _CHECKS_MAX else different
+    if shown:
+        print_table(columns, [_check_row(check, with_sources) for check in shown])
+    for check in different:
+        say(f"problem: {check.path}: {check.problem}")
     for problem in report.problems:
         say(f"problem: {problem}")
     for note in report.notes:
         say(f"note: {note}")
+    verdict = "every byte is as it was sent"
+    if different:
+        verdict = f"{len(different)} not as they were sent"
+    elif report.problems:
+        verdict = "all right, but it is known that something is missing"
     files = len({check.path for check in report.checks})
-    verdict = "every byte is as it was sent" if report.is_intact else "not intact"
     say(f"{report.run_id}: {files} files, {len(report.checks)} segments, {bytes_text(report.bytes)}: {verdict}")
 
 
