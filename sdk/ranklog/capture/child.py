@@ -108,9 +108,8 @@ def _execute(command: tuple[str, ...], environ: dict[str, str]) -> OSError:
     return failure
 
 
-def leave(status: int | None) -> "NoReturn":
+def leave(status: int) -> "NoReturn":
     """End as the child did: with its exit code, or by its signal."""
-    assert status is not None, "it has ended"
     if os.WIFEXITED(status):
         os._exit(os.WEXITSTATUS(status))
     number = os.WTERMSIG(status)

@@ -30,7 +30,7 @@ def execute(arguments: list[str]) -> int:
     if options.help:
         os.write(STDOUT, HELP.encode())
         return 0
-    inherited = descriptors.others()
+    inherited = set(descriptors.others()) - set(descriptors.launchers_line(os.environ))
     descriptors.hold_standard()
     dispositions = Dispositions()
     try:
@@ -39,7 +39,7 @@ def execute(arguments: list[str]) -> int:
         _warn(f"{error}; the command runs, but its output is not kept")
         become(options.command, dict(os.environ), None, dispositions)
     capture.start()
-    descriptors.let_go(inherited)
+    descriptors.let_go(list(inherited))
     # Only what the start of the command needs was imported before it.
     from ranklog.capture.service import serve
 
@@ -87,18 +87,21 @@ class Capture:
 
     def write_exit(self, end_ns: int) -> None:
         """Say how the command ended. If even that has no room on the disk, it is warned of."""
-        status, usage = self.child.status, self.child.usage
+        status = self.child.status
         assert status is not None, "it has ended"
-        assert usage is not None, "it has been waited for"
         is_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == SIGKILL
         oom_killed = self._memory.killed(self.child.pid) if is_killed else False
         output_bytes = {self._file(kind): tape.written for kind, tape in self.tapes.items()}
         lost_bytes = sum(tape.lost for tape in self.tapes.values())
-        fields = ended(self.key, end_ns, status, usage, oom_killed, output_bytes, lost_bytes)
+        fields = ended(self.key, end_ns, status, self.child.usage, oom_killed, output_bytes, lost_bytes)
         try:
             write_record(exit_path(self._folder, self.key), fields)
         except OSError as error:
             _warn(f"{exit_path(self._folder, self.key)}: {error.strerror}")
+
+    def descriptors(self) -> list[int]:
+        """All that is open for the command's output."""
+        return [*self.ours, *(tape.fileno() for tape in self.tapes.values())]
 
     def _file(self, kind: str) -> str:
         return stream_file(self.key, FILES[kind])

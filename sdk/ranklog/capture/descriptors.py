@@ -2,6 +2,10 @@
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 STDIN, STDOUT, STDERR = 0, 1, 2
 OWN_FROM = 3
 
@@ -35,6 +39,15 @@ def _is_open(number: int) -> bool:
     return True
 
 
+def launchers_line(environ: "Mapping[str, str]") -> list[int]:
+    """The descriptor by which a rank speaks to MPICH's or Slurm's daemon, which takes its closing for the rank's death.
+
+    Closed before we have ended, it would cost us the time for the last words, and the launcher the exit code.
+    """
+    number = environ.get("PMI_FD", "")
+    return [int(number)] if number.isdecimal() else []
+
+
 def let_go(numbers: list[int]) -> None:
     """Close these and stdin: who waits for their other end to be closed must see it when the command does it."""
     for number in numbers:
@@ -45,3 +58,8 @@ def let_go(numbers: list[int]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(nothing, STDIN, inheritable=False)
     os.close(nothing)
+
+
+def keep_only(numbers: "Sequence[int]") -> None:
+    """Close all others, the standard ones as well."""
+    let_go([number for number in (STDOUT, STDERR, *others()) if number not in numbers])

@@ -100,12 +100,12 @@ def ended(
     key: str,
     end_ns: int,
     status: int,
-    usage: "resource.struct_rusage",
+    usage: "resource.struct_rusage | None",
     oom_killed: bool | None,
     output_bytes: "Mapping[str, int]",
     lost_bytes: int,
 ) -> "dict[str, object]":
-    """Say how a process ended, by its wait status and what it used."""
+    """Say how a process ended, by its wait status and what it used, if that is known."""
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
     return {
         "version": VERSION,
@@ -116,6 +116,14 @@ def ended(
         "signal_name": None if number is None else signal_name(number),
         "core_dumped": os.WCOREDUMP(status),
         "oom_killed": oom_killed,
+        **(_used(usage) if usage is not None else {}),
+        "output_bytes": dict(output_bytes),
+        "lost_bytes": lost_bytes,
+    }
+
+
+def _used(usage: "resource.struct_rusage") -> "dict[str, object]":
+    return {
         "max_rss_bytes": usage.ru_maxrss * 1024,
         "user_s": usage.ru_utime,
         "system_s": usage.ru_stime,
@@ -123,8 +131,6 @@ def ended(
         "major_faults": usage.ru_majflt,
         "voluntary_switches": usage.ru_nvcsw,
         "involuntary_switches": usage.ru_nivcsw,
-        "output_bytes": dict(output_bytes),
-        "lost_bytes": lost_bytes,
     }
 
 

@@ -6,6 +6,7 @@ from time import monotonic
 
 from ranklog.capture.lean import signal
 from ranklog.capture.signals import Ledger
+from ranklog.capture.source import DESCENDANTS_S, QUIET_S, Source
 from ranklog.capture.terminal import resize, window_of
 
 inf = float("inf")
@@ -15,17 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ranklog.capture.child import Child
-    from ranklog.capture.console import Console
     from ranklog.capture.inbox import Inbox
-    from ranklog.capture.tape import Tape
 
-TTY_FULL_BYTES = 4095
-"""What a terminal holds for its reader: a read that gives less has emptied it."""
-GULP_BYTES = 1 << 16
-QUIET_S = 0.1
-"""How long descendants may be silent before the child's output counts as ended."""
-DESCENDANTS_S = 1.0
-"""How long descendants are listened to in all."""
 DISK_S = 2.0
 """How long a full disk is waited for at the end."""
 STALLED_S = 1.0
@@ -34,44 +26,6 @@ PARTING_S = 30.0
 """How long a launcher may take in all."""
 STOPS = frozenset({signal.SIGTSTP, signal.SIGTTIN})
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
-
-
-class Source:
-    """One terminal of the child, the tapes that its output goes to, and where the launcher gets its copy."""
-
-    def __init__(self, ours: int, tapes: "Sequence[Tape]", console: "Console | None") -> None:
-        self.ours = ours
-        self.tapes = tapes
-        self.console = console
-        self.is_open = True
-
-    def take(self, now_s: float) -> bool:
-        """Read what there is, up to a limit; tells whether that was anything."""
-        data = self._gulp()
-        if not data:
-            return False
-        for tape in self.tapes:
-            tape.append(data, now_s)
-        if self.console is not None:
-            self.console.pump(now_s)
-        return True
-
-    def _gulp(self) -> bytes:
-        parts: list[bytes] = []
-        try:
-            while len(parts) * TTY_FULL_BYTES < GULP_BYTES:
-                part = os.read(self.ours, GULP_BYTES)
-                if not part:
-                    self.is_open = False
-                    break
-                parts.append(part)
-                if len(part) < TTY_FULL_BYTES:
-                    break
-        except BlockingIOError:
-            pass
-        except OSError:  # nobody has the other end open any more
-            self.is_open = False
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Relay:

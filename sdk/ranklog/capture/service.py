@@ -5,9 +5,11 @@ from time import time_ns
 from ranklog.capture.child import leave
 from ranklog.capture.console import Console
 from ranklog.capture.descriptors import STDERR, STDOUT
+from ranklog.capture.heir import Heir
 from ranklog.capture.inbox import Dispositions, Inbox
 from ranklog.capture.outlet import Outlet
-from ranklog.capture.relay import Relay, Source
+from ranklog.capture.relay import Relay
+from ranklog.capture.source import Source
 from ranklog.capture.witness import Witness
 
 TYPE_CHECKING = False
@@ -19,17 +21,20 @@ if TYPE_CHECKING:
 
 def serve(capture: "Capture", dispositions: Dispositions, *, is_quiet: bool) -> "NoReturn":
     """Relay output and signals until the command has ended and all it said is on disk; then end as it did."""
-    witness = Witness()
     sources = _sources(capture, is_quiet=is_quiet)
+    heir, witness = Heir(capture, sources), Witness()
     relay = Relay(capture.child, sources, Inbox(dispositions), witness.report, STDOUT)
     relay.run()
-    end_ns = time_ns()
+    end_ns, status = time_ns(), capture.child.status
+    assert status is not None, "it has ended"
+    heir.tell(status)
     relay.drain()
     relay.settle()
     capture.write_exit(end_ns)
+    heir.end()
     relay.part()
     witness.end()
-    leave(capture.child.status)
+    leave(status)
 
 
 def _sources(capture: "Capture", *, is_quiet: bool) -> list[Source]:

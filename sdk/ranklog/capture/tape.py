@@ -31,6 +31,10 @@ class Tape:
         self._path = path
         self._warn: Callable[[str], None] | None = warn
 
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        return self._file
+
     @property
     def size(self) -> int:
         """Bytes in the file or waiting to get there."""
@@ -57,6 +61,11 @@ class Tape:
             if not taken:
                 break
         self.retry_s = now_s + RETRY_S if self._pending else None
+
+    def catch_up(self) -> None:
+        """Take note of what another process has written to the file."""
+        self._recent = b""
+        self.written = os.fstat(self._file).st_size
 
     def give_up(self) -> None:
         """Drop what waits: the process is about to leave."""

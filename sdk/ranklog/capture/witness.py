@@ -2,52 +2,36 @@
 
 import os
 
-from ranklog.capture.descriptors import STDERR, STDOUT, let_go, others
+from ranklog.capture.aside import Aside
+from ranklog.capture.descriptors import keep_only
 from ranklog.capture.lean import signal
 from ranklog.capture.prctl import SET_NAME, SET_PDEATHSIG, prctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 NAME = b"ranklog-witness"
 
 
-class Witness:
-    """In the same session and process group as the child, with the same parent, and all signals blocked.
-
-    To be made with all signals blocked. Where there is no room for another process, there is none.
-    """
+class Witness(Aside):
+    """In the same session and process group as the child, with the same parent, and all signals blocked."""
 
     def __init__(self) -> None:
-        self.report: int | None
-        """Gives the numbers of the witness's signals, and never blocks."""
-        self.report, writing = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self.report, False)
         parent = os.getpid()
-        try:
-            self._pid = os.fork()
-        except OSError:
-            self._pid, self.report = -1, None
-        if self._pid == 0:
-            _watch(parent, writing)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(reading, False)
+        super().__init__(lambda: _watch(parent, writing))
         os.close(writing)
-
-    def end(self) -> None:
-        """Take it away, so that the launcher finds nobody of ours left."""
-        if self._pid > 0:
-            try:
-                os.kill(self._pid, signal.SIGKILL)
-                os.waitpid(self._pid, 0)
-            except (ProcessLookupError, ChildProcessError):  # somebody else has, and it is buried
-                pass
+        self.report = reading if self.is_there else None
+        """Gives the numbers of the witness's signals, and never blocks."""
 
 
-def _watch(parent: int, report: int) -> None:
-    try:
-        prctl(SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            return
-        let_go([number for number in (STDOUT, STDERR, *others()) if number != report])
-        prctl(SET_NAME, NAME)
-        everything = signal.valid_signals()
-        while True:
-            os.write(report, bytes([signal.sigwait(everything)]))
-    finally:
-        os._exit(0)
+def _watch(parent: int, report: int) -> "NoReturn":
+    prctl(SET_PDEATHSIG, signal.SIGKILL)
+    keep_only([report])
+    prctl(SET_NAME, NAME)
+    everything = signal.valid_signals()
+    while os.getppid() == parent:
+        os.write(report, bytes([signal.sigwait(everything)]))
+    os._exit(0)

@@ -1,0 +1,56 @@
+"""A terminal of the command, seen from our end."""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ranklog.capture.console import Console
+    from ranklog.capture.tape import Tape
+
+TTY_FULL_BYTES = 4095
+"""What a terminal holds for its reader: a read that gives less has emptied it."""
+GULP_BYTES = 1 << 16
+QUIET_S = 0.1
+"""How long descendants may be silent before the child's output counts as ended."""
+DESCENDANTS_S = 1.0
+"""How long descendants are listened to in all."""
+
+
+class Source:
+    """One terminal of the child, the tapes that its output goes to, and where the launcher gets its copy."""
+
+    def __init__(self, ours: int, tapes: "Sequence[Tape]", console: "Console | None") -> None:
+        self.ours = ours
+        self.tapes = tapes
+        self.console = console
+        self.is_open = True
+
+    def take(self, now_s: float) -> bool:
+        """Read what there is, up to a limit; tells whether that was anything."""
+        data = self._gulp()
+        if not data:
+            return False
+        for tape in self.tapes:
+            tape.append(data, now_s)
+        if self.console is not None:
+            self.console.pump(now_s)
+        return True
+
+    def _gulp(self) -> bytes:
+        parts: list[bytes] = []
+        try:
+            while len(parts) * TTY_FULL_BYTES < GULP_BYTES:
+                part = os.read(self.ours, GULP_BYTES)
+                if not part:
+                    self.is_open = False
+                    break
+                parts.append(part)
+                if len(part) < TTY_FULL_BYTES:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody has the other end open any more
+            self.is_open = False
+        return parts[0] if len(parts) == 1 else b"".join(parts)
