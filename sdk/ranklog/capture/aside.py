@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Aside:
-    """A forked process, to be made while all signals are blocked. Where there is no room for one more, there is none."""
+    """A forked process, to be made while all signals are blocked. If there is no room for it, there is none."""
 
     def __init__(self, work: "Callable[[], NoReturn]") -> None:
         try:

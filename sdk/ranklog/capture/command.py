@@ -99,10 +99,6 @@ class Capture:
         except OSError as error:
             _warn(f"{exit_path(self._folder, self.key)}: {error.strerror}")
 
-    def descriptors(self) -> list[int]:
-        """All that is open for the command's output."""
-        return [*self.ours, *(tape.fileno() for tape in self.tapes.values())]
-
     def _file(self, kind: str) -> str:
         return stream_file(self.key, FILES[kind])
 

@@ -1,5 +1,7 @@
 """The launcher's end of a rank's output: gets a copy as fast as it takes it, and never holds anything up."""
 
+import os
+
 from ranklog.capture.pieces import PARTIAL_LINE_S, piece
 
 TYPE_CHECKING = False
@@ -17,6 +19,9 @@ TTY_FULL_BYTES = 4095
 class Console:
     """Copies a tape to an outlet. The tape is the buffer: all that is kept here is a position.
 
+    The position is also that of a descriptor, which a process forked from this one shares: if this one is killed, the
+    other can go on from there.
+
     A terminal gets the next piece when its reader has read the last. Launchers pass on what one read gives them, and
     reads that find whole lines give whole lines: otherwise Open MPI 4 tears thousands of them.
     """
@@ -24,6 +29,7 @@ class Console:
     def __init__(self, outlet: "Outlet", tape: "Tape") -> None:
         self._outlet = outlet
         self._tape = tape
+        self._position = os.open(tape.path, os.O_RDONLY | os.O_CLOEXEC)
         self._partial_since_s: float | None = None
         self._is_waiting = False
         self._unread = 0
@@ -36,6 +42,15 @@ class Console:
     def unsent(self) -> int:
         """Bytes that the launcher has yet to take; 0 if it takes none any more."""
         return self._tape.size - self.sent if self._outlet.is_open else 0
+
+    def descriptors(self) -> list[int]:
+        """All that it has open."""
+        return [self._position, *self._outlet.descriptors()]
+
+    def take_over(self) -> None:
+        """Go on where the process from which this one was forked has got to."""
+        self.sent = os.lseek(self._position, 0, os.SEEK_CUR)
+        self.due_s = None
 
     def fileno(self) -> int | None:
         """A descriptor that becomes readable when `ready` is to be called; None if there is none."""
@@ -65,8 +80,9 @@ class Console:
                 self._hold(now_s)
                 return
             taken = outlet.write(waiting[:size])
-            self.sent += taken
             if taken:
+                self.sent += taken
+                os.lseek(self._position, self.sent, os.SEEK_SET)
                 self._partial_since_s = None
             self._unread += taken
             if taken < size or outlet.is_tty:

@@ -6,7 +6,7 @@ from time import monotonic
 
 from ranklog.capture.lean import signal
 from ranklog.capture.signals import Ledger
-from ranklog.capture.source import DESCENDANTS_S, QUIET_S, Source
+from ranklog.capture.source import DESCENDANTS_S, QUIET_S, STALLED_S, Source
 from ranklog.capture.terminal import resize, window_of
 
 inf = float("inf")
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 DISK_S = 2.0
 """How long a full disk is waited for at the end."""
-STALLED_S = 1.0
-"""How long a launcher may take nothing at the end, before what it has not taken is left to the file."""
 PARTING_S = 30.0
 """How long a launcher may take in all."""
 STOPS = frozenset({signal.SIGTSTP, signal.SIGTTIN})

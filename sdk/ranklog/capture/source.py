@@ -16,6 +16,8 @@ QUIET_S = 0.1
 """How long descendants may be silent before the child's output counts as ended."""
 DESCENDANTS_S = 1.0
 """How long descendants are listened to in all."""
+STALLED_S = 1.0
+"""How long a launcher may take nothing at the end, before what it has not taken is left to the file."""
 
 
 class Source:
@@ -26,6 +28,11 @@ class Source:
         self.tapes = tapes
         self.console = console
         self.is_open = True
+
+    def descriptors(self) -> list[int]:
+        """All that it has open."""
+        tapes = [tape.fileno() for tape in self.tapes]
+        return [self.ours, *tapes, *(self.console.descriptors() if self.console is not None else ())]
 
     def take(self, now_s: float) -> bool:
         """Read what there is, up to a limit; tells whether that was anything."""

@@ -28,7 +28,7 @@ class Tape:
         """Bytes dropped."""
         self.retry_s: float | None = None
         """When to try again to write what waits (monotonic clock)."""
-        self._path = path
+        self.path = path
         self._warn: Callable[[str], None] | None = warn
 
     def fileno(self) -> int:
@@ -96,6 +96,6 @@ class Tape:
                 self.written += count
         except OSError as error:
             if self._warn is not None:
-                self._warn(f"{self._path}: {error.strerror}; output waits in memory, up to {PENDING_MIB_MAX} MiB")
+                self._warn(f"{self.path}: {error.strerror}; output waits in memory, up to {PENDING_MIB_MAX} MiB")
                 self._warn = None
         return taken
