@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ranklog_collector.cli.logs import logs
 from ranklog_collector.cli.read import files, ps, runs, verify
+from ranklog_collector.cli.read import rebuild as rebuild_command
 from ranklog_collector.reading import archive
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.rebuild import rebuild
@@ -49,6 +50,7 @@ def read_everything(root: Path, run: RunWriter) -> None:
         (files, folder, "--json"),
         (verify, folder, "--sources"),
         (verify, folder, "--json"),
+        (rebuild_command, folder),
     ):
         result = CliRunner().invoke(command, list(arguments))
         assert result.exception is None or isinstance(result.exception, SystemExit), (command.name, result.exception)
