@@ -161,8 +161,8 @@ class World:
     def do_late(self, _: int) -> None:
         """A message of a lost connection comes after all.
 
-        The collector ends the old session when the new one says Hello, so this cannot be; but as long as the source still
-        holds what it held, it would be harmless, and trimming is what makes it so.
+        The collector ends the old session when the new one says Hello, so this cannot be; but as long as the source
+        still holds what it held, it would be harmless, and trimming is what makes it so.
         """
         if self.late and not self.truncated:
             self.collector.receive(*self.late.popleft())
