@@ -12,7 +12,7 @@ from itertools import count
 from typing import Protocol
 from zlib import crc32
 
-from ranklog_agent.core.facts import Identity, Sight, StreamName
+from ranklog_agent.core.facts import Identity, Sight, StreamName, spelled
 from ranklog_agent.core.incarnation import TAIL_BYTES, Incarnation
 from ranklog_agent.core.matching import Candidate, Remembered, suspects
 from ranklog_agent.core.shipping import Closing, Opening, Resume, Session, Telling
@@ -86,6 +86,8 @@ class Engine:
     session: Session | None = None
     _memory: list[Remembered] | None = None
     """The collector's memory of earlier agents, once it has told; before that nothing is named."""
+    _claims: dict[StreamName, str] = field(default_factory=dict)
+    """Which path a stream's name belongs to: files of different paths must not be mixed into one stream."""
     _held: dict[int, File] = field(default_factory=dict)
     _owners: dict[tuple[int, int], int] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -97,6 +99,8 @@ class Engine:
         track = self.tracks.get(path)
         if track is None:
             track = self.tracks[path] = Track(stream, path, lambda: next(self._numbers), is_snapshot)
+            if self._memory is not None:
+                self._claim_name(track)
         return track
 
     def is_held(self, identity: Identity) -> bool:
@@ -192,6 +196,8 @@ class Engine:
         for lost in [one for one in reversed(self._memory) if not one.closed and not one.snapshot]:
             if lost in self._memory:
                 self._search(lost, now_ns)
+        for track in self.tracks.values():
+            self._claim_name(track)
 
     def resume(self, resume: Resume, now_ns: int) -> None:
         """The collector says from where to send."""
@@ -309,15 +315,23 @@ class Engine:
         assert self._memory is not None
         file = self._held.get(incarnation.number)
         if file is not None and self._memory and not track.is_snapshot:
-            candidate = Candidate(track.stream, track.path, file.identity, file.sight().size)
+            candidate = Candidate(track.stream, spelled(track.path), file.identity, file.sight().size)
             for one in suspects(candidate, self._memory):
                 if self._has_tail(file, one):
                     self._memory.remove(one)
                     track.stream = one.stream
+                    is_here = one.path == spelled(track.path)
+                    self._claims.setdefault(one.stream, track.path if is_here else one.path)
                     self._adopt(incarnation, one, file)
                     track.replan()
                     return
         incarnation.segment = self.mint()
+
+    def _claim_name(self, track: Track) -> None:
+        """See to it that no other path's file has the stream's name, unless this is where that one was renamed to."""
+        is_known = any(one.durable for one in track.incarnations)
+        while not is_known and self._claims.setdefault(track.stream, track.path) != track.path:
+            track.stream = track.stream.apart(track.path)
 
     def _adopt(self, incarnation: Incarnation, one: Remembered, file: File) -> None:
         incarnation.segment = one.segment

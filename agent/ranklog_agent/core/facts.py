@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+
+def spelled(path: str) -> str:
+    """Paths are bytes to the system and text to people and on the wire: what is no UTF-8 is spelled out."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,13 @@ class StreamName:
     role: str
     process: str = ""
     name: str = ""
+
+    def apart(self, path: str) -> StreamName:
+        """Another name for the file at `path`, if a different file has this one."""
+        mark = f"~{crc32(path.encode('utf-8', 'surrogateescape')):08x}"
+        stem, dot, suffix = self.name.rpartition(".")
+        is_suffix = bool(stem) and "/" not in suffix
+        return replace(self, name=f"{stem}{mark}{dot}{suffix}" if is_suffix else f"{self.name}{mark}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from ranklog_agent.core.facts import StreamName
+from ranklog_agent.core.facts import StreamName, spelled
 
 _GLOB_PART = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]*\]")
 
@@ -60,7 +60,7 @@ class Match:
 
     def stream(self, process: str) -> StreamName:
         """The stream's name, given the key of the process that writes it."""
-        return StreamName(self.role, process, self.name)
+        return StreamName(self.role, process, spelled(self.name))
 
 
 def glob_regex(pattern: str) -> re.Pattern[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ranklog_agent.core.clock import Offset
 from ranklog_agent.core.engine import ChunkOut, Outgoing
-from ranklog_agent.core.facts import Identity, StreamName
+from ranklog_agent.core.facts import Identity, StreamName, spelled
 from ranklog_agent.core.matching import Remembered
 from ranklog_agent.core.shipping import Closing, Opening, Resume, Telling
 from ranklog_proto import framing
@@ -44,7 +44,7 @@ def _other(message: Opening | Telling | Closing) -> pb.FromAgent:
     if isinstance(message, Opening):
         one, track = message.incarnation, message.track
         evidence = pb.Evidence(
-            path=_text(track.path),
+            path=spelled(track.path),
             device=one.identity.device,
             inode=one.identity.inode,
             birth_ns=one.identity.birth_ns,
@@ -52,7 +52,7 @@ def _other(message: Opening | Telling | Closing) -> pb.FromAgent:
         stream = pb.Stream(
             role=f"ROLE_{track.stream.role.upper()}",
             process=track.stream.process,
-            name=_text(track.stream.name),
+            name=track.stream.name,
         )
         return pb.FromAgent(
             open=pb.Open(
@@ -123,8 +123,3 @@ def remembered(message: pb.KnownSegment) -> Remembered:
         closed=message.closed,
         snapshot=message.snapshot,
     )
-
-
-def _text(path: str) -> str:
-    """Paths are bytes to the system and text on the wire: what is no UTF-8 is spelled out."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

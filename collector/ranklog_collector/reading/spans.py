@@ -25,7 +25,7 @@ class Span(NamedTuple):
 
 def spans_by_segment(state: RunState, stream: Stream) -> list[tuple[Segment, list[Span]]]:
     """Tell where in the stream's file the bytes of each of its segments are, in the order of the segment."""
-    ends = [*(extent.pos for extent in stream.extents[1:]), stream.size]
+    ends = [*(extent.pos for extent in stream.extents), stream.size][1:]
     spans: dict[int, list[Span]] = {}
     for extent, end in zip(stream.extents, ends, strict=True):
         found = spans.setdefault(extent.segment, [])
