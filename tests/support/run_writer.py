@@ -50,11 +50,11 @@ class RunWriter:
         self.log(journal.Run(1, self.run_id, self.experiment, START))
 
     @property
-    def journal(self) -> Path:
+    def journal_path(self) -> Path:
         return self.folder / ".ranklog/journal/events.jsonl"
 
     def log(self, *entries: journal.Entry) -> None:
-        with self.journal.open("ab") as file:
+        with self.journal_path.open("ab") as file:
             file.write(b"".join(map(journal.dump, entries)))
 
     # ---- nodes and processes ----------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def runs(root: str | None, as_json: bool) -> None:
 @reading_command
 def ps(run: str, root: str | None, as_json: bool) -> None:
     """Show the processes of RUN: where each runs, how it is or how it ended, and when it last said something."""
-    folder = open_run(run, root_folder(root))
+    folder = open_run(run, root_folder(root), latest_marks=True)
     views = processes(folder.state)
     now = folder.now_ns()
     if as_json:
@@ -91,7 +91,7 @@ def ps(run: str, root: str | None, as_json: bool) -> None:
 @reading_command
 def files(run: str, with_internal: bool, root: str | None, as_json: bool) -> None:
     """List the files of RUN."""
-    folder = open_run(run, root_folder(root))
+    folder = open_run(run, root_folder(root), latest_marks=True)
     found = archive.files(folder, with_internal)
     if as_json:
         print_json(map(show.file_json, found))
@@ -119,11 +119,13 @@ def download(
     run: str, path: str | None, output: str | None, with_internal: bool, root: str | None, as_json: bool
 ) -> None:
     """Copy the file PATH of RUN; or all files as a zip, or those that the folder or pattern PATH means."""
-    folder = open_run(run, root_folder(root))
+    folder = open_run(run, root_folder(root), latest_marks=True)
     found = archive.files(folder, with_internal or (path or "").startswith(".ranklog"))
     chosen = found if path is None else archive.matching(found, path)
     is_single = path is not None and [file.path for file in chosen] == [path.strip("/")]
     if output == "-":
+        if sys.stdout.isatty() and not is_single:
+            raise click.UsageError("a zip is nothing for a terminal; name a file with -o")
         archive.send(folder, chosen, is_single, sys.stdout.buffer)
         return
     target = archive.save(folder, chosen, is_single, output or ".")

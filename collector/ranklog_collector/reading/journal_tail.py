@@ -12,15 +12,21 @@ from ranklog_collector.reading.inside import open_inside
 BATCH_BYTES = 1 << 20
 LINE_BYTES_MAX = 1 << 26
 _REMEMBERED = 256
+_MARK = b'{"e":"mark","g":'
 
 
 class JournalTail:
-    """Follows the journal of one run folder. It may also be cut, by a collector that falls back, or be replaced."""
+    """Follows the journal of one run folder. It may also be cut, by a collector that falls back, or be replaced.
 
-    def __init__(self, root: str) -> None:
+    With `latest_marks` marks are left out where another mark of the same segment follows soon: they are nearly all of a
+    long journal, and who does not ask when each byte came need not read them.
+    """
+
+    def __init__(self, root: str, latest_marks: bool = False) -> None:
         self.generation = 0
         """Grows when the journal is not what it was: everything is read again, from its start."""
         self._root = root
+        self._latest_marks = latest_marks
         self._offset = 0
         self._before = b""
         """The bytes right before the offset: a journal that has been cut and has grown again has others there."""
@@ -43,7 +49,7 @@ class JournalTail:
         size = BATCH_BYTES
         while size <= LINE_BYTES_MAX:
             data = os.pread(file, size, self._offset)
-            entries, intact = journal.read(data)
+            entries, intact = self._read(data)
             if intact:
                 self._offset += intact
                 self._before = (self._before + data[:intact])[-_REMEMBERED:]
@@ -52,3 +58,29 @@ class JournalTail:
                 return
             if not intact:
                 size *= 2
+
+    def _read(self, data: bytes) -> tuple[list[journal.Entry], int]:
+        if self._latest_marks:
+            whole = data[: data.rfind(b"\n") + 1]
+            fewer = _without_overtaken_marks(whole)
+            entries, intact = journal.read(fewer)
+            if intact == len(fewer):
+                return entries, len(whole)
+        return journal.read(data)
+
+
+def _without_overtaken_marks(data: bytes) -> bytes:
+    """Leave a mark out if the same segment has another one before anything but marks comes."""
+    kept: list[bytes] = []
+    latest: dict[bytes, int] = {}
+    for line in data.split(b"\n"):
+        if line.startswith(_MARK):
+            segment = line[len(_MARK) : line.find(b",", len(_MARK))]
+            if segment in latest:
+                kept[latest[segment]] = b""
+            latest[segment] = len(kept)
+            kept.append(line + b"\n")
+        else:
+            latest.clear()
+            kept.append(line + b"\n")
+    return b"".join(kept)[:-1]

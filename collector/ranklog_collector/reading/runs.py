@@ -71,26 +71,26 @@ def find_runs(root: str) -> list[RunEntry]:
     return sorted(found, key=lambda run: (run.started_ns, run.run_id))
 
 
-def open_run(name: str, root: str) -> RunFolder:
+def open_run(name: str, root: str, latest_marks: bool = False) -> RunFolder:
     """Open the run that is meant by an id, `experiment/id`, a unique prefix of either, `latest`, or a folder's path.
 
-    Raises ReadingError, which lists what there is.
+    See RunFolder for `latest_marks`. Raises ReadingError, which lists what there is.
     """
     if os.path.isfile(os.path.join(name, JOURNAL)):
-        return RunFolder(name)
+        return RunFolder(name, latest_marks)
     if os.path.isdir(name) and os.sep in name:
         raise ReadingError(f"{name} is no run folder: it has no {JOURNAL}")
     runs = find_runs(root)
     if not runs:
         raise ReadingError(f"there are no runs in {root}; name the folder of runs with --root or RANKLOG_ROOT")
     if name == "latest":
-        return RunFolder(runs[-1].path)
+        return RunFolder(runs[-1].path, latest_marks)
     named = [run for run in runs if name in (run.run_id, f"{run.experiment}/{run.run_id}")]
     meant = named or [
         run for run in runs if run.run_id.startswith(name) or f"{run.experiment}/{run.run_id}".startswith(name)
     ]
     if len(meant) == 1:
-        return RunFolder(meant[0].path)
+        return RunFolder(meant[0].path, latest_marks)
     if meant:
         names = [f"{run.experiment}/{run.run_id}" if named else run.run_id for run in meant]
         raise ReadingError(f"{name!r} may be {_listed(names)}; say which")
@@ -122,7 +122,7 @@ def overview(run: RunEntry) -> RunOverview:
 
 
 def _from_journal(run: RunEntry) -> RunOverview:
-    state = RunFolder(run.path).state
+    state = RunFolder(run.path, latest_marks=True).state
     views = [view for view in processes(state) if view.role != "launcher"]
     return _overview(
         run,

@@ -64,7 +64,7 @@ def test_a_journal_read_bit_by_bit_tells_what_it_tells_at_once(
     cuts: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("run") / "r1"
-    whole = eventful(folder).journal.read_bytes()
+    whole = eventful(folder).journal_path.read_bytes()
     expected = described(RunFolder(str(folder)).state)
 
     path = folder / ".ranklog/journal/events.jsonl"
@@ -93,11 +93,11 @@ def test_refreshing_tells_whether_there_is_news(tmp_path: Path) -> None:
 def test_a_torn_end_of_the_journal_is_left_until_it_is_whole(tmp_path: Path, torn: bytes) -> None:
     run, (stream,) = job(tmp_path / "r", 1)
     run.write(stream, b"x\n")
-    good = run.journal.read_bytes()
-    run.journal.write_bytes(good + torn)
+    good = run.journal_path.read_bytes()
+    run.journal_path.write_bytes(good + torn)
     folder = RunFolder(str(run.folder))
     assert folder.state.streams[stream].size == 2
-    run.journal.write_bytes(good)
+    run.journal_path.write_bytes(good)
     run.write(stream, b"y\n")
     folder.refresh()
     assert folder.state.streams[stream].size == 4
@@ -105,10 +105,10 @@ def test_a_torn_end_of_the_journal_is_left_until_it_is_whole(tmp_path: Path, tor
 
 def test_a_journal_that_was_cut_and_has_grown_again_is_read_anew(tmp_path: Path) -> None:
     run, (stream,) = job(tmp_path / "r", 1)
-    size = run.journal.stat().st_size
+    size = run.journal_path.stat().st_size
     run.write(stream, b"void\n", at=1)
     folder = RunFolder(str(run.folder))
-    os.truncate(run.journal, size)
+    os.truncate(run.journal_path, size)
     run.log(*[journal.Mark(1, 0, 0) for _ in range(10)], journal.State("failed", ns(3)))
     folder.refresh()
     assert folder.state.streams[stream].size == 0
@@ -251,3 +251,30 @@ def test_records_full_of_nonsense_are_survived(tmp_path: Path) -> None:
     run.exit(0, code=-7, signal=12345, end_ns=None, oom_killed="yes")
     run.log(journal.Process("n0", "k", "exited", ns(1), {"rank": 1.5}), journal.Process("n0", "k2", "lost", ns(1)))
     assert processes(RunFolder(str(run.folder)).state)
+
+
+def test_leaving_marks_out_changes_no_size_no_last_time_and_no_state(tmp_path: Path) -> None:
+    run = eventful(tmp_path / "r")
+    more = run.stream("logs/more.log", role="log", name="logs/more.log")
+    for number in range(50):
+        run.write(more, b"line\n", at=number)
+        run.write(1, b"other\n", at=number)
+    full, quick = RunFolder(str(run.folder)).state, RunFolder(str(run.folder), latest_marks=True).state
+    assert processes(quick) == processes(full)
+    assert quick.streams[more].timeline.last(quick.clock(quick.streams[more])) == ns(49) - 10**9
+    assert len(quick.streams[more].timeline.times) == 1
+    for number, stream in full.streams.items():
+        assert (quick.streams[number].size, quick.streams[number].extents) == (stream.size, stream.extents)
+    for number, segment in full.segments.items():
+        assert (quick.segments[number].end, quick.segments[number].closed) == (segment.end, segment.closed)
+
+
+def test_leaving_marks_out_stops_where_the_journal_is_torn(tmp_path: Path) -> None:
+    run, (stream,) = job(tmp_path / "r", 1)
+    run.write(stream, b"one\n")
+    run.write(stream, b"two\n")
+    good = run.journal_path.read_bytes()
+    for torn in (b'{"e":"mark","g":1,"end":99', b'{"e":"mark","g":1,"end":\n', b"\0\0\n"):
+        run.journal_path.write_bytes(good + torn)
+        folder = RunFolder(str(run.folder), latest_marks=True)
+        assert folder.state.streams[stream].size == 8

@@ -79,12 +79,12 @@ def test_a_journal_with_any_values_and_lines_missing_is_read(
 ) -> None:
     with scratch() as root:
         run = eventful(root / "e" / "r")
-        lines = run.journal.read_bytes().splitlines(keepends=True)
+        lines = run.journal_path.read_bytes().splitlines(keepends=True)
         for number, field, value in changes:
             number %= len(lines)
             lines[number] = changed(lines[number], field, value)
         kept = [line for number, line in enumerate(lines) if number not in {one % len(lines) for one in missing}]
-        run.journal.write_bytes(b"".join(kept))
+        run.journal_path.write_bytes(b"".join(kept))
         read_everything(root, run)
 
 
@@ -93,10 +93,10 @@ def test_a_journal_with_any_values_and_lines_missing_is_read(
 def test_a_journal_with_garbage_in_it_is_read(places: list[int], garbage: bytes) -> None:
     with scratch() as root:
         run = eventful(root / "e" / "r")
-        lines = run.journal.read_bytes().splitlines(keepends=True)
+        lines = run.journal_path.read_bytes().splitlines(keepends=True)
         for place in places:
             lines.insert(place % len(lines), garbage)
-        run.journal.write_bytes(b"".join(lines))
+        run.journal_path.write_bytes(b"".join(lines))
         read_everything(root, run)
 
 

@@ -18,8 +18,8 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "runs"
     for number, (experiment, name) in enumerate([("mnist", "alpha-1"), ("mnist", "alpha-2"), ("bert", "beta")]):
         run = RunWriter(root / experiment / name, run_id=name, experiment=experiment)
-        text = run.journal.read_text().replace(str(START), str(START + number))
-        run.journal.write_text(text)
+        text = run.journal_path.read_text().replace(str(START), str(START + number))
+        run.journal_path.write_text(text)
     (root / "mnist" / "no-run").mkdir()
     (root / "a file").write_text("")
     return root
@@ -144,6 +144,6 @@ def test_nothing_is_rebuilt_under_a_collectors_hands(tmp_path: Path) -> None:
 
 def test_a_journal_without_its_first_line_is_not_rebuilt_from(tmp_path: Path) -> None:
     run = ended(tmp_path)
-    run.journal.write_bytes(run.journal.read_bytes().partition(b"\n")[2])
+    run.journal_path.write_bytes(run.journal_path.read_bytes().partition(b"\n")[2])
     with pytest.raises(ReadingError, match="does not say which run"):
         rebuild(RunFolder(str(run.folder)))

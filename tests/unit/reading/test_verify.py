@@ -159,9 +159,9 @@ def test_a_damaged_journal_is_a_problem(run: RunWriter) -> None:
 
 
 def test_a_lost_extent_line_is_noticed(run: RunWriter) -> None:
-    lines = run.journal.read_bytes().splitlines(keepends=True)
+    lines = run.journal_path.read_bytes().splitlines(keepends=True)
     extent = next(line for line in lines if b'"extent","g":1,"at":8000' in line)
-    run.journal.write_bytes(b"".join(line for line in lines if line != extent))
+    run.journal_path.write_bytes(b"".join(line for line in lines if line != extent))
     assert not report_of(run).is_intact
 
 
