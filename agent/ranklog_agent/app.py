@@ -189,6 +189,7 @@ class Agent:
             why = self._watcher.add(folder, recursive) if self._watcher else "there are no file events"
             if why is not None:
                 unwatched.append(folder)
+            if why is not None and os.path.isdir(folder):
                 self._complain_once(f"{folder} is scanned every {self._config.scan_s} s: {why}")
         return unwatched
 

@@ -68,6 +68,13 @@ def _rules(_: click.Context, __: click.Parameter, values: tuple[tuple[str, str],
     callback=_rules,
     help="Mirror files by what REGEX finds in their paths: groups rank, local_rank, attempt, stream, name.",
 )
+@click.option(
+    "--changed-since",
+    type=float,
+    default=0.0,
+    metavar="SECONDS",
+    help="Leave files alone that match a pattern but were last changed before this time, in seconds since 1970.",
+)
 @click.option("--node-id", help="Name of this node in the run.  [default: its host name]")
 @click.option("--node-ip", help="Address of this node.  [env: RANKLOG_NODE_IP; default: the one towards the collector]")
 @click.option("--token-file", type=FILE, help="File with the collector's token.  [env for the token: RANKLOG_TOKEN]")
@@ -114,6 +121,7 @@ def _config(options: Mapping[str, Any]) -> Config:
             *_globs(options["outputs"], Mode.AT_END, "outputs"),
             *_globs(options["watch"], Mode.TAIL),
         ],
+        changed_since_ns=round(options["changed_since"] * 1e9),
         token=_token(options["token_file"]),
         tls=Tls(options["tls_ca"], options["tls_cert"], options["tls_key"]) if options["tls_ca"] else None,
         prep=options["prep"],

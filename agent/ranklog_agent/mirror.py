@@ -16,7 +16,7 @@ from ranklog_agent.config import Config
 from ranklog_agent.core.engine import Engine
 from ranklog_agent.core.facts import StreamName
 from ranklog_agent.core.matching import Remembered
-from ranklog_agent.core.rules import Mode, Rules
+from ranklog_agent.core.rules import Mode, Rule, Rules
 from ranklog_agent.core.shipping import Resume
 from ranklog_agent.core.track import Track
 from ranklog_agent.io import wire
@@ -120,7 +120,7 @@ class Mirror:
             return
         match = self._rules.match(path)
         identity = self.files.identity_at(path) if match is not None else None
-        if match is None or identity is None or self._engine.is_held(identity):
+        if match is None or identity is None or self._engine.is_held(identity) or self._is_old(path, match.rule):
             return
         if match.rule.mode is Mode.AT_END:
             self._at_end[path] = match.stream("")
@@ -130,6 +130,15 @@ class Mirror:
         process = self.jobs.process_of(path, identity, match, self._writers)
         is_snapshot = match.rule.mode is Mode.SNAPSHOT
         self._look(self._engine.watch(path, match.stream(process), is_snapshot))
+
+    def _is_old(self, path: str, rule: Rule) -> bool:
+        """Whether the file was left by an earlier job. One that is gone already was not."""
+        if not self._config.changed_since_ns or not rule.has_wildcard:
+            return False
+        try:
+            return os.stat(path).st_mtime_ns < self._config.changed_since_ns
+        except OSError:
+            return False
 
     def _look(self, track: Track) -> None:
         self._engine.look(track, time.time_ns())

@@ -35,6 +35,11 @@ class Rule:
     """Where in the run folder files go that belong to no rank."""
 
     @property
+    def has_wildcard(self) -> bool:
+        """Whether it may mean several files."""
+        return _GLOB_PART.search(self.pattern) is not None
+
+    @property
     def base(self) -> str:
         """The folder above the first wildcard."""
         found = _GLOB_PART.search(self.pattern)
