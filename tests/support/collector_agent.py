@@ -17,6 +17,7 @@ from ranklog_proto.v1 import ingest_pb2 as pb
 
 TIMEOUT_S = 20.0
 MESSAGE_BYTES = 1 << 20
+RECONNECT_S = 0.02
 OPTIONS = [
     ("grpc.max_send_message_length", 64 << 20),
     ("grpc.http2.write_buffer_size", 1 << 20),
@@ -41,6 +42,11 @@ def hello(**fields: object) -> pb.Hello:
     return pb.Hello(**{**values, **fields})  # type: ignore[arg-type]
 
 
+def segment_id(number: int, node: str = "node0") -> str:
+    """What an agent of the tests mints for its `number`th segment."""
+    return f"{crc32(node.encode()):08x}{number:08x}"
+
+
 class Agent:
     """One session. What the collector says is kept in `said`, and by handle in `resumed`, `acked` and `paused`."""
 
@@ -57,7 +63,7 @@ class Agent:
         self.farewell: int | None = None
         self.status: grpc.StatusCode | None = None
         self.details = ""
-        self._greeting = greeting or hello()
+        self.greeting = greeting or hello()
         self._address = address
         self._credentials = credentials
         self._news = asyncio.Condition()
@@ -82,7 +88,7 @@ class Agent:
         )
         self._call = method()
         self._listening = asyncio.ensure_future(self._listen())
-        await self.say(pb.FromAgent(hello=self._greeting))
+        await self.say(pb.FromAgent(hello=self.greeting))
 
     async def hang_up(self) -> None:
         """Break the connection without a word."""
@@ -122,7 +128,12 @@ class Agent:
     ) -> pb.Resume:
         self.resumed.pop(handle, None)
         stream = pb.Stream(role=role, name=name, process=process)
-        opening = pb.Open(handle=handle, stream=stream, segment=segment or f"{handle:016x}", snapshot=snapshot)
+        opening = pb.Open(
+            handle=handle,
+            stream=stream,
+            segment=segment or segment_id(handle, self.greeting.node_id),
+            snapshot=snapshot,
+        )
         opening.evidence.path = f"/source/{name}"
         await self.say(pb.FromAgent(open=opening))
         await self.until(lambda: handle in self.resumed or handle in self.paused or self.status is not None)
@@ -235,6 +246,8 @@ async def deliver(address: str, contents: dict[str, bytes], greeting: pb.Hello, 
             pass
         finally:
             await agent.hang_up()
+        assert agent.status is not grpc.StatusCode.INVALID_ARGUMENT, agent.details
+        await asyncio.sleep(RECONNECT_S)
 
 
 async def _deliver(
@@ -245,7 +258,7 @@ async def _deliver(
     closes: dict[int, int] = {}
     for handle in names.keys() - done:
         stream = pb.Stream(role="ROLE_LOG", name=names[handle])
-        segment = f"{crc32(names[handle].encode()):016x}"
+        segment = segment_id(handle, agent.greeting.node_id)
         await agent.say(pb.FromAgent(open=pb.Open(handle=handle, stream=stream, segment=segment)))
     while len(done) < len(names) and agent.status is None and agent.farewell is None:
         has_sent = False
@@ -257,7 +270,7 @@ async def _deliver(
             if sent.get(handle, (0, -1))[1] != resume.round:
                 sent[handle] = (resume.offset, resume.round)
             position = sent[handle][0]
-            received = agent.acked[handle].received if handle in agent.acked else 0
+            received = max(resume.offset, agent.acked[handle].received if handle in agent.acked else 0)
             if position < len(content) and position - received < window:
                 end = min(position + MESSAGE_BYTES // 4, len(content))
                 await agent.append(handle, content, position, end)

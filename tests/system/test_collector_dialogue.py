@@ -15,7 +15,7 @@ from ranklog_collector.app import serving
 from ranklog_collector.config import Config
 from ranklog_collector.core import journal
 from ranklog_proto.v1 import ingest_pb2 as pb
-from tests.support.collector_agent import Agent, hello
+from tests.support.collector_agent import Agent, hello, segment_id
 
 CONTENT = bytes(range(256)) * 40
 
@@ -151,7 +151,7 @@ def test_a_broken_connection_goes_on_where_the_collector_is(tmp_path: Path) -> N
                 await agent.append(1, CONTENT, 0, 1000)
                 await agent.received(1, 1000)
             async with Agent(collector.address) as agent:
-                resume = await agent.open(7, segment=f"{1:016x}")
+                resume = await agent.open(7, segment=segment_id(1))
                 assert resume.offset == 1000
                 await agent.append(7, CONTENT, 1000, len(CONTENT))
                 await agent.close(7, CONTENT)
@@ -166,7 +166,7 @@ def test_a_closed_segment_may_be_taken_up_again(tmp_path: Path) -> None:
         async with serving(config(tmp_path)) as collector, Agent(collector.address) as agent:
             await agent.ship(1, CONTENT[:1000])
             await agent.append(1, CONTENT, 1000, 2000)  # ignored: the handle is free
-            resume = await agent.open(2, segment=f"{1:016x}")
+            resume = await agent.open(2, segment=segment_id(1))
             assert resume.offset == 1000
             await agent.append(2, CONTENT, 1000, 2000)
             await agent.close(2, CONTENT[:2000])
@@ -187,18 +187,18 @@ def test_a_cold_agent_is_told_all_that_is_held_of_its_node(tmp_path: Path) -> No
                 await agent.ship(3, b"old", role="ROLE_OUTPUT_FILE", name="outputs/c", snapshot=True)
                 await agent.ship(4, b"new one", role="ROLE_OUTPUT_FILE", name="outputs/c", snapshot=True)
             async with Agent(collector.address, greeting=hello(node_id="node1", node_ip="10.0.0.2")) as other:
-                await other.ship(1, b"not theirs", segment=f"{9:016x}")
+                await other.ship(1, b"not theirs")
             async with Agent(collector.address, greeting=hello(cold=True)) as agent:
                 await agent.until(lambda: any(one.known.last for one in agent.said))
                 known = {one.segment: one for said in agent.said for one in said.known.segments}
-        assert sorted(known) == [f"{number:016x}" for number in (1, 2, 4)]
-        first = known[f"{1:016x}"]
+        assert sorted(known) == [segment_id(number) for number in (1, 2, 4)]
+        first = known[segment_id(1)]
         assert (first.offset, first.closed, first.tail_length) == (6000, False, 4096)
         assert first.tail_crc32 == crc32(CONTENT[6000 - 4096 : 6000])
         assert first.stream == pb.Stream(role="ROLE_LOG", name="logs/a.log")
         assert first.evidence.path == "/source/logs/a.log"
-        assert (known[f"{2:016x}"].offset, known[f"{2:016x}"].closed) == (5, True)
-        assert (known[f"{4:016x}"].tail_length, known[f"{4:016x}"].snapshot) == (7, True)
+        assert (known[segment_id(2)].offset, known[segment_id(2)].closed) == (5, True)
+        assert (known[segment_id(4)].tail_length, known[segment_id(4)].snapshot) == (7, True)
 
     run(story())
 
@@ -220,7 +220,7 @@ def test_a_snapshot_replaces_its_streams_file_when_it_is_closed(tmp_path: Path) 
             await agent.closed(2)
             assert path.read_bytes() == b"short"
             # Confirmed once more after a reconnection.
-            resume = await agent.open(3, segment=f"{2:016x}", snapshot=True, **stream)
+            resume = await agent.open(3, segment=segment_id(2), snapshot=True, **stream)
             assert resume.offset == 5
             await agent.close(3, b"short")
             await agent.closed(3)
