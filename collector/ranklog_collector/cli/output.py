@@ -89,13 +89,13 @@ def print_json(values: Iterable[Any]) -> None:
     sys.stdout.buffer.write(b"".join(json_line(value) for value in values))
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], err: bool = False) -> None:
     """Print a table: as wide as needed in a file or pipe, and as the terminal allows in one."""
     cells = [[printable(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _print_rich(columns, cells)
+    if (sys.stderr if err else sys.stdout).isatty():
+        _print_rich(columns, cells, err)
     else:
-        _print_plain(columns, cells)
+        _print_plain(columns, cells, err)
 
 
 def say(text: str, err: bool = False) -> None:
@@ -111,7 +111,7 @@ def _widths(columns: Sequence[Column], cells: list[list[str]]) -> list[int]:
     return [max([len(column.title), *(len(row[index]) for row in cells)]) for index, column in enumerate(columns)]
 
 
-def _print_plain(columns: Sequence[Column], cells: list[list[str]]) -> None:
+def _print_plain(columns: Sequence[Column], cells: list[list[str]], err: bool) -> None:
     widths = _widths(columns, cells)
     lines = [[column.title for column in columns], *cells]
     for line in lines:
@@ -119,10 +119,10 @@ def _print_plain(columns: Sequence[Column], cells: list[list[str]]) -> None:
             cell.rjust(width) if column.is_right else cell.ljust(width)
             for cell, column, width in zip(line, columns, widths, strict=True)
         ]
-        click.echo((" " * _GAP).join(padded).rstrip())
+        click.echo((" " * _GAP).join(padded).rstrip(), err=err)
 
 
-def _print_rich(columns: Sequence[Column], cells: list[list[str]]) -> None:
+def _print_rich(columns: Sequence[Column], cells: list[list[str]], err: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -135,7 +135,7 @@ def _print_rich(columns: Sequence[Column], cells: list[list[str]]) -> None:
         table.add_column(column.title, justify="right" if column.is_right else "left", no_wrap=True)
     for row in cells:
         table.add_row(*(Text(row[index], style=STYLES.get(row[index], "")) for index in shown))
-    Console(width=width, highlight=False).print(table)
+    Console(width=width, highlight=False, stderr=err).print(table)
 
 
 def _fitting(columns: Sequence[Column], widths: list[int], available: int) -> list[int]:

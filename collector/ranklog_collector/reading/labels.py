@@ -17,7 +17,7 @@ _HELD_MAX = 10_000
 class Labels:
     """Makes labels.
 
-    A reader of one stream needs none, unless `is_always`; `is_aligned` makes all as wide as the widest so far.
+    A reader of one stream needs none, unless `is_always`; `is_aligned` makes each as wide as the widest so far.
     """
 
     def __init__(
@@ -38,24 +38,27 @@ class Labels:
             return b""
         if sources is not self._known or len(self._held) > _HELD_MAX:
             self._held, self._known = {}, sources
-            self._width = self._widest() if self._is_aligned else 0
+            self._width = max(self._width, self._width_of_ranks())
         key = tuple(streams)
         held = self._held.get(key)
         if held is None:
-            held = self._held[key] = self._make(streams)
+            held = self._make(streams)
+            self._held[key] = held
         return held
 
     def _make(self, streams: Sequence[int]) -> bytes:
         sources = self._reader.sources
         name = printable(label([sources[stream] for stream in streams]))
-        text, padding = f"[{name}]", " " * (self._width - len(name))
+        if len(name) > self._width:
+            self._held, self._width = {}, len(name)
+        text, padding = f"[{name}]", " " * (self._width - len(name)) if self._is_aligned else ""
         if self._colour:
             rank = sources[streams[0]].rank
             colour = _BOLD if rank is None or len(streams) > 1 else _COLOURS[rank % len(_COLOURS)]
             text = f"\x1b[{colour}m{text}\x1b[0m"
         return f"{text}{padding} ".encode()
 
-    def _widest(self) -> int:
-        sources = self._reader.sources.values()
-        ranks = [source.rank for source in sources if source.rank is not None]
-        return max([self._width, len(ranks_text(ranks)), *(len(printable(source.label)) for source in sources)])
+    def _width_of_ranks(self) -> int:
+        """Of the label of a line that all ranks have."""
+        ranks = [source.rank for source in self._reader.sources.values() if source.rank is not None]
+        return len(ranks_text(ranks))

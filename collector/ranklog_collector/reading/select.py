@@ -119,7 +119,8 @@ def _source(stream: Stream, owner: ProcessView | None) -> Source:
     elif stream.role not in OUTPUT_ROLES:
         suffix += f" {stream.name or stream.role}"
     if owner and owner.role == "launcher":
-        name = (owner.program or "launcher") + (" err" if stream.role == "launcher_stderr" else "")
+        # Debian's mpirun.openmpi is, like all the others, mpirun.
+        name = (owner.program.partition(".")[0] or "launcher") + (" err" if stream.role == "launcher_stderr" else "")
     elif owner:
         name = f"pid {owner.pid}{suffix}"
     else:

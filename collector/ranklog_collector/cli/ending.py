@@ -1,0 +1,109 @@
+"""The last words of ranklog run: how each process ended, what failed first, whether all is there, what to do next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import click
+
+from ranklog_collector.cli.output import Column, print_table
+from ranklog_collector.launch.plan import Capture
+from ranklog_collector.launch.prepare import Order
+from ranklog_collector.launch.session import Outcome
+from ranklog_collector.launch.summary import Row, Summary
+from ranklog_collector.reading.runs import root_folder
+from ranklog_collector.reading.text import printable
+from ranklog_collector.reading.times import bytes_text, duration_text
+
+COLUMNS = [
+    Column("RANK"),
+    Column("STATE"),
+    Column("EXIT"),
+    Column("TIME", 1, is_right=True),
+    Column("LINES", 2, is_right=True),
+    Column("BYTES", is_right=True),
+]
+KEY_WIDTH = 10
+TAIL_LINES = 50
+
+
+def print_ending(order: Order, outcome: Outcome, summary: Summary) -> None:
+    """Print it, on stderr: stdout is the job's."""
+    click.echo(err=True)
+    print_table(COLUMNS, [_cells(row) for row in summary.rows], err=True)
+    click.echo(err=True)
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+    for key, text in _facts(order, outcome, summary):
+        _print_fact(key, printable(text), width)
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.who,
+        row.state,
+        row.exit,
+        "" if row.duration_ns is None else duration_text(row.duration_ns),
+        "" if row.lines is None else f"{row.lines:,}",
+        bytes_text(row.bytes),
+    ]
+
+
+def _facts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[tuple[str, str]]:
+    code = f", exit code {outcome.exit_code}" if outcome.exit_code else ""
+    yield "result", f"{summary.state} after {duration_text(summary.duration_ns)}{code}"
+    if summary.first_failure:
+        yield "failure", summary.first_failure
+    yield from (("warning", text) for text in _doubts(order, outcome, summary))
+    if summary.is_complete:
+        yield "complete", f"{summary.verified:,} bytes, every checksum agrees"
+    for text in summary.losses:
+        yield "missing", text
+    if not summary.is_complete and not summary.losses:
+        yield "collected", f"{summary.bytes:,} bytes, {summary.verified:,} of them confirmed as whole files"
+    if not summary.is_complete:
+        yield "spool", f"{order.spool} still has what the job wrote"
+    yield "folder", relative(outcome.folder)
+    yield from (("next", command) for command in _next(order, outcome, summary))
+
+
+def _doubts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[str]:
+    plan = outcome.plan
+    has_ranks = plan.launcher is not None and plan.capture in (Capture.HOOKED, Capture.REWRITTEN, Capture.GIVEN)
+    if plan.note:
+        yield plan.note
+    elif has_ranks and not summary.ranks:
+        yield f"no rank was captured: is ranklog installed as {order.ranklog} on every node of the job?"
+    elif summary.absent:
+        yield f"nothing has come of rank {summary.absent}: a node other than this one needs `ranklog agent`"
+
+
+def _next(order: Order, outcome: Outcome, summary: Summary) -> Iterator[str]:
+    is_found = os.path.abspath(root_folder(None)) == order.root
+    run = order.run_id if is_found else shlex.quote(relative(outcome.folder))
+    rank = f" --rank {summary.failed_rank} --tail {TAIL_LINES}" if summary.failed_rank is not None else ""
+    yield f"ranklog logs {run}{rank}"
+    yield f"ranklog ps {run}" if summary.is_complete else f"ranklog verify {run}"
+
+
+def _print_fact(key: str, text: str, width: int) -> None:
+    indent = " " * KEY_WIDTH
+    body = textwrap.fill(
+        text,
+        width or sys.maxsize,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    click.echo(click.style(key.ljust(KEY_WIDTH), bold=True) + body[KEY_WIDTH:], err=True)
+
+
+def relative(path: str) -> str:
+    """A path as people would write it here."""
+    found = os.path.relpath(path)
+    return path if found.startswith("..") else found

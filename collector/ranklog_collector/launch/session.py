@@ -1,0 +1,170 @@
+"""`ranklog run` from start to end: a collector in this process, an agent beside it, and the job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from ranklog import spool
+from ranklog_collector.app import serving
+from ranklog_collector.config import Config
+from ranklog_collector.errors import CollectorError
+from ranklog_collector.launch.children import Children
+from ranklog_collector.launch.endings import Ending, exit_code
+from ranklog_collector.launch.errors import LaunchError
+from ranklog_collector.launch.job import Job
+from ranklog_collector.launch.plan import Plan
+from ranklog_collector.launch.prepare import LOOPBACK, Order
+from ranklog_collector.launch.sidecar import Sidecar
+from ranklog_collector.launch.signals import Signals
+from ranklog_collector.launch.stopping import FORWARDED, STOPPING, Forward, Hurry, Kill, Say, Stopping
+
+ENDED_S = 3.0
+"""How long the collector may take to see that the run has ended, once its agent has left."""
+HURRIED_S = 10.0
+"""How long whatever is left may take when the user has asked to hurry."""
+
+
+class View(Protocol):
+    """What the user sees while the job runs."""
+
+    phase: str
+    """What is going on once the job is over."""
+
+    def note(self, text: str) -> None:
+        """Say something; must not wait."""
+
+    def finish(self, then: Callable[[], None]) -> None:
+        """The run folder is complete: show what is left, and call `then`, from any thread; must not wait."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went."""
+
+    exit_code: int
+    plan: Plan
+    folder: str
+
+
+class Session:
+    """One run. `run` is its life."""
+
+    def __init__(
+        self, order: Order, open_view: Callable[[str, Plan], View], *, ends_together: bool, drain_timeout_s: float
+    ) -> None:
+        self._order = order
+        self._open_view = open_view
+        self._ends_together = ends_together
+        self._drain_timeout_s = drain_timeout_s
+        self._stopping = Stopping()
+        self._hurry = asyncio.Event()
+        self._job: Job | None = None
+        self._view: View | None = None
+        self._children = Children()
+
+    async def run(self) -> Outcome:
+        """Run the job to its end, and everything around it. Raises LaunchError if it cannot be started."""
+        order, token = self._order, secrets.token_hex(16)
+        # Before any thread is started: threads, like children, inherit what is blocked.
+        with Signals((*STOPPING, *FORWARDED), self._on_signal, self._children.reap) as signals:
+            self._children.mask = signals.former_mask
+            try:
+                async with serving(Config(order.root, grpc=f"{LOOPBACK}:0", token=token)) as collector:
+                    run = await collector.runs.get(order.run_id, order.experiment)
+                    plans = order.plans(collector.address)
+                    view = self._view = self._open_view(run.folder, plans[0])
+                    with _logged(view.note):
+                        endings = await self._around_job(view, collector.address, token, plans)
+                        await self._unless_hurried(collector.wait_run_ended(order.run_id), ENDED_S)
+            except CollectorError as error:
+                raise LaunchError(str(error)) from None
+            await self._unless_hurried(_finished(view))
+        return Outcome(exit_code(endings, self._stopping.exit_code), plans[0], run.folder)
+
+    async def _around_job(self, view: View, address: str, token: str, plans: Sequence[Plan]) -> Sequence[Ending]:
+        order, children = self._order, self._children
+        job = Job(children, order.run_id, order.spool, order.hostname, view.note, self._ends_together)
+        announcement = spool.agent_path(order.spool, order.hostname)
+        command, environment = order.agent_command(address), order.agent_environment(token)
+        sidecar = Sidecar(children, command, environment, announcement, view.note)
+        if self._stopping.first is not None:
+            return [Ending(self._stopping.first)]
+        job.start(order.commands(plans))
+        self._job = job
+        shipping = asyncio.create_task(sidecar.run())
+        try:
+            endings = await job.wait()
+            self._stopping.is_job_over = True
+            view.phase = "fetching what is left"
+            await job.settle(self._hurry)
+            return endings
+        finally:
+            await sidecar.finish(shipping, self._drain_timeout_s, self._hurry)
+
+    # ---- signals ----------------------------------------------------------------------------------------------------
+
+    def _on_signal(self, number: int, is_from_terminal: bool) -> None:
+        for action in self._stopping.take(number, is_from_terminal, time.monotonic()):
+            match action:
+                case Forward(signal_number) if self._job is not None:
+                    self._job.send(signal_number)
+                case Kill() if self._job is not None:
+                    self._job.kill()
+                case Say(text) if self._view is not None:
+                    self._view.note(text)
+                case Hurry():
+                    self._rush()
+
+    def _rush(self) -> None:
+        """Wait for nothing any longer; the second time not even for what is on its way to the disk."""
+        code = self._stopping.exit_code or 1
+        if self._hurry.is_set():
+            os._exit(code)
+        self._hurry.set()
+        asyncio.get_running_loop().call_later(HURRIED_S, os._exit, code)
+
+    async def _unless_hurried(self, waited_for: Coroutine[None, None, object], timeout_s: float | None = None) -> None:
+        tasks = [asyncio.create_task(waited_for), asyncio.create_task(self._hurry.wait())]
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _finished(view: View) -> None:
+    loop, is_over = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            loop.call_soon_threadsafe(is_over.set)
+
+    view.finish(tell)
+    await is_over.wait()
+
+
+@contextmanager
+def _logged(say: Callable[[str], None]) -> Iterator[None]:
+    """Show what the collector warns of."""
+    logger, handler = logging.getLogger("ranklog.collector"), _Handler(say)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(f"collector: {record.getMessage()}")

@@ -1,0 +1,218 @@
+"""What a run came to: a row for each process, the first failure, and whether everything is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ranklog_collector.launch.progress import latest_attempts
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.lines import last_lines_start
+from ranklog_collector.reading.losses import losses
+from ranklog_collector.reading.processes import ProcessState, ProcessView, processes, ranks_text
+from ranklog_collector.reading.state import RunState, Segment, Stream
+from ranklog_collector.reading.text import shown
+
+ROWS_MAX = 16
+"""More processes than this are put together by how they ended."""
+COUNTED_BYTES_MAX = 1 << 30
+"""Lines are counted in so much output at most: about a second's work."""
+LAST_LINE_BYTES_MAX = 1 << 16
+LAST_LINES = 20
+"""Among so many last lines one that is not blank is looked for."""
+ABNORMAL = (ProcessState.FAILED, ProcessState.TERMINATED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One process, or several that ended alike: then times are the longest, lines and bytes the sum."""
+
+    who: str
+    state: str
+    exit: str
+    duration_ns: int | None
+    lines: int | None
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The run in short. `notes` and `losses` are sentences; no losses means that every byte is there."""
+
+    state: str
+    duration_ns: int
+    rows: list[Row]
+    ranks: str
+    """Those that were captured, as `0-3,7`."""
+    absent: str
+    """Those that the launcher speaks of and nobody has seen."""
+    first_failure: str
+    failed_rank: int | None
+    """That of the first failure."""
+    losses: list[str]
+    notes: list[str]
+    bytes: int
+    """Of all collected files."""
+    verified: int
+    """Bytes whose number and checksum collector and agent have agreed on at the end of their files."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every byte is there, and known to be right."""
+        return not self.losses and self.verified == self.bytes
+
+
+def summarize(folder: RunFolder) -> Summary:
+    """Sum up a run that is over, from its folder."""
+    views = processes(folder.state)
+    problems, doubts = losses(folder.state)
+    segments = _final(folder.state)
+    failed = first_failed(views)
+    return Summary(
+        state=folder.state.state,
+        duration_ns=folder.now_ns() - folder.started_ns,
+        ranks=ranks_text(view.rank for view in views if view.rank is not None and view.key),
+        absent=ranks_text(view.rank for view in views if view.rank is not None and not view.key),
+        rows=_grouped([_row(folder, view) for view in views], views),
+        first_failure="" if failed is None else _failure(folder, failed),
+        failed_rank=None if failed is None else failed.rank,
+        losses=problems,
+        notes=doubts,
+        bytes=sum(stream.size for stream in folder.state.streams.values()),
+        verified=sum(segment.closed.size for segment in segments if segment.closed is not None),
+    )
+
+
+def _final(state: RunState) -> list[Segment]:
+    """Segments whose bytes are in a file: of a snapshot only the last."""
+    replaced = {
+        number
+        for stream in state.streams.values()
+        if stream.snapshot is not None
+        for number in stream.segments
+        if number != stream.snapshot
+    }
+    return [segment for segment in state.segments.values() if segment.number not in replaced]
+
+
+def _who(view: ProcessView) -> str:
+    if view.role == "launcher":
+        return view.program or "launcher"
+    name = str(view.rank) if view.rank is not None else f"{view.program or 'process'} ({view.pid})"
+    return name if view.attempt == 1 else f"{name} #{view.attempt}"
+
+
+def _row(folder: RunFolder, view: ProcessView) -> Row:
+    duration = None if None in (view.started_ns, view.ended_ns) else (view.ended_ns or 0) - (view.started_ns or 0)
+    streams = _streams(folder, view)
+    return Row(
+        _who(view),
+        view.state.value,
+        view.exit,
+        duration,
+        _count_lines(folder, streams),
+        sum(stream.size for stream in streams),
+    )
+
+
+def _streams(folder: RunFolder, view: ProcessView) -> list[Stream]:
+    """Streams of a process's output, each byte once: a launcher's log has what its stdout and stderr have."""
+    roles = ("stdout", "stderr", "launcher_stdout", "launcher_stderr")
+    return [
+        stream
+        for stream in folder.state.streams.values()
+        if view.key and (stream.node, stream.process) == (view.node, view.key) and stream.role in roles
+    ]
+
+
+def _count_lines(folder: RunFolder, streams: Sequence[Stream]) -> int | None:
+    if sum(stream.size for stream in streams) > COUNTED_BYTES_MAX:
+        return None
+    count = 0
+    try:
+        for stream in streams:
+            with folder.opened(stream) as file:
+                at, last = 0, b"\n"
+                while data := os.pread(file, 1 << 20, at):
+                    count += data.count(b"\n")
+                    at, last = at + len(data), data[-1:]
+                count += last != b"\n"
+    except OSError:
+        return None
+    return count
+
+
+def _grouped(rows: list[Row], views: Sequence[ProcessView]) -> list[Row]:
+    """Put ranks together that ended alike, if there are many."""
+    if len(rows) <= ROWS_MAX:
+        return rows
+    groups: dict[object, list[tuple[Row, ProcessView]]] = {}
+    for row, view in zip(rows, views, strict=True):
+        alike: object = (row.state, row.exit) if view.rank is not None and view.attempt == 1 else row
+        groups.setdefault(alike, []).append((row, view))
+    return [_together(group) for group in groups.values()]
+
+
+def _together(group: list[tuple[Row, ProcessView]]) -> Row:
+    first = group[0][0]
+    if len(group) == 1:
+        return first
+    rows = [row for row, _ in group]
+    durations = [row.duration_ns for row in rows if row.duration_ns is not None]
+    lines = [row.lines for row in rows if row.lines is not None]
+    return replace(
+        first,
+        who=ranks_text(view.rank or 0 for _, view in group),
+        duration_ns=max(durations, default=None),
+        lines=sum(lines) if len(lines) == len(rows) else None,
+        bytes=sum(row.bytes for row in rows),
+    )
+
+
+# ---- the first failure ----------------------------------------------------------------------------------------------
+
+
+def first_failed(views: Sequence[ProcessView]) -> ProcessView | None:
+    """Find the process that was the first to end badly, if any did."""
+    ended = [view for view in latest_attempts(views) if view.state in ABNORMAL and view.ended_ns is not None]
+    # Whoever failed by itself comes before those who were ended in its wake.
+    return min(ended, key=lambda view: (view.state is not ProcessState.FAILED, view.ended_ns), default=None)
+
+
+def _failure(folder: RunFolder, view: ProcessView) -> str:
+    """Say how it ended, and what it said last."""
+    name = f"rank {view.rank}" if view.rank is not None else _who(view)
+    line = _last_line(folder, view)
+    return f"{name} {_how(view)}" + (f"; its last line: {line}" if line else "; it said nothing")
+
+
+def _how(view: ProcessView) -> str:
+    if view.was_oom_killed:
+        return "was killed because memory was exhausted"
+    if view.signal is not None:
+        return f"was ended by {view.exit}"
+    if view.exit_code is None:
+        return "vanished"
+    return f"exited with code {view.exit_code}"
+
+
+def _last_line(folder: RunFolder, view: ProcessView) -> str:
+    """The last line that is not blank, as people would see it."""
+    streams = [stream for stream in _streams(folder, view) if stream.size]
+    if not streams:
+        return ""
+    stream = max(streams, key=lambda each: each.timeline.last(folder.state.clock(each)) or 0)
+    try:
+        with folder.opened(stream) as file:
+            start = last_lines_start(
+                lambda offset, size: os.pread(file, size, offset),
+                max(0, stream.size - LAST_LINE_BYTES_MAX),
+                stream.size,
+                LAST_LINES,
+            )
+            data = os.pread(file, stream.size - start, start)
+    except OSError:
+        return ""
+    lines = [line.strip() for line in shown(data).split(b"\n")]
+    return next((line.decode() for line in reversed(lines) if line), "")
