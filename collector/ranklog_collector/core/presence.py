@@ -109,7 +109,7 @@ class Presence:
     def clock(self, node_id: str, offset_ns: int, error_ns: int, now_ns: int) -> list[journal.Entry]:
         """An agent has measured how far its clock is from the collector's."""
         node = self.nodes[node_id]
-        if node.error_ns is not None and abs(offset_ns - node.offset_ns) < max(CLOCK_CHANGE_NS, node.error_ns):
+        if node.error_ns is not None and abs(offset_ns - node.offset_ns) < max(CLOCK_CHANGE_NS, error_ns):
             return []
         return [journal.Clock(node_id, offset_ns, error_ns, now_ns)]
 

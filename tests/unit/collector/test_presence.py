@@ -188,8 +188,14 @@ def test_a_clock_is_noted_when_it_is_first_measured_and_when_it_changes(world: W
     assert clock(5, 1) == []
     assert clock(150, 1) == ["clock"]
     assert world.presence.nodes["a"].offset_ns == 150_000_000
-    assert clock(100, 60) == ["clock"]
-    assert clock(130, 60) == []
+    assert clock(100, 60) == []
+    assert clock(80, 60) == ["clock"]
+
+
+def test_a_clock_that_was_first_measured_badly_is_set_right_by_a_better_measurement(world: World) -> None:
+    assert world.record(world.presence.clock("a", 160_000_000, 161_000_000, world.now)) == ["clock"]
+    assert world.record(world.presence.clock("a", 0, 1_000_000, world.now)) == ["clock"]
+    assert world.presence.nodes["a"].offset_ns == 0
 
 
 def test_after_a_restart_everybody_has_time_to_come_back(world: World) -> None:
