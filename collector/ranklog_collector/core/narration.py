@@ -47,7 +47,7 @@ class Narrator:
                 return self._node(entry)
             case journal.Process():
                 return self._process(entry)
-            case journal.Clock() if abs(entry.offset_ns) > CLOCK_WARNING_NS:
+            case journal.Clock() if abs(entry.offset_ns) - entry.error_ns > CLOCK_WARNING_NS:
                 return self._clock(entry)
             case journal.Stream() | journal.Path() | journal.Segment():
                 self._note(entry)

@@ -273,6 +273,7 @@ def test_the_life_of_a_run_in_plain_words(job: Job) -> None:
     job.tell(journal.Process("node0", "0-1", "back", T0 + 3 * S))
     job.tell(journal.Clock("node0", 250_000_000, 2_000_000, T0))
     job.tell(journal.Clock("node0", 50_000_000, 2_000_000, T0))
+    job.tell(journal.Clock("node0", 200_000_000, 150_000_000, T0))  # which may as well be nothing
     job.tell(journal.Pause("cannot write x: No space left on device", T0))
     job.tell(journal.Resume("", T0))
     job.end("node0", "0-1", signal=11, signal_name="SIGSEGV")
