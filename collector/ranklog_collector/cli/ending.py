@@ -60,15 +60,16 @@ def _facts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[tuple[s
         yield "failure", summary.first_failure
     yield from (("warning", text) for text in _doubts(order, outcome, summary))
     if summary.is_complete:
-        yield "complete", f"{summary.verified:,} bytes, every checksum agrees"
+        yield "complete", f"{summary.verified:,} bytes in {summary.files} files, every checksum agrees"
     for text in summary.losses:
         yield "missing", text
+    yield from (("note", text) for text in summary.notes)
     if not summary.is_complete and not summary.losses:
         yield "collected", f"{summary.bytes:,} bytes, {summary.verified:,} of them confirmed as whole files"
     if not summary.is_complete:
         yield "spool", f"{order.spool} still has what the job wrote"
     yield "folder", relative(outcome.folder)
-    yield from (("next", command) for command in _next(order, outcome, summary))
+    yield from zip(("next", ""), _next(order, outcome, summary), strict=True)
 
 
 def _doubts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[str]:

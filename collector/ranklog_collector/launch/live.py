@@ -82,6 +82,7 @@ class LiveView:
         try:
             if not self._look.is_quiet:
                 self._show()
+                self._screen.flush()
         except BrokenPipeError:
             # Whoever read has seen enough. The job goes on: what it writes is none of their business.
             pass
@@ -98,6 +99,7 @@ class LiveView:
             with suppress(OSError):
                 self._screen.bottom("")
                 self._show_notes()
+                self._screen.flush()
 
     def _show(self) -> None:
         folder = RunFolder(self._path)

@@ -52,6 +52,7 @@ class Summary:
     """That of the first failure."""
     losses: list[str]
     notes: list[str]
+    files: int
     bytes: int
     """Of all collected files."""
     verified: int
@@ -79,6 +80,7 @@ def summarize(folder: RunFolder) -> Summary:
         failed_rank=None if failed is None else failed.rank,
         losses=problems,
         notes=doubts,
+        files=len(folder.state.streams),
         bytes=sum(stream.size for stream in folder.state.streams.values()),
         verified=sum(segment.closed.size for segment in segments if segment.closed is not None),
     )

@@ -1,0 +1,43 @@
+"""What runs are called."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ranklog.layout import safe_name
+from ranklog_collector.launch.naming import program_name, run_id
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("mpirun -n 4 --oversubscribe python examples/train.py --lr 1", "train"),
+        ("python -u train.py", "train"),
+        ("python3 -m pkg.train --epochs 3", "pkg.train"),
+        ("python -m torch.distributed.run --nproc-per-node 2 /x/llm.py", "llm"),
+        ("torchrun --nproc-per-node 2 llm.py", "llm"),
+        ("srun -n 4 python -m pkg.train", "pkg.train"),
+        ("mpirun -n 4 ./a.out", "mpirun"),
+        ("timeout 60 env A=b /usr/bin/hostname -f", "hostname"),
+        ("./a.out", "a.out"),
+        ("env A=b", "env"),
+        ("python -c 'print(1)'", "python"),
+    ],
+)
+def test_a_run_is_named_after_what_it_is_about(line: str, name: str) -> None:
+    assert program_name(shlex.split(line)) == name
+
+
+def test_an_id_tells_name_and_time() -> None:
+    assert run_id("train", 1_790_000_000.7, "7f3a") == "train-20260921T141320Z-7f3a"
+
+
+@given(st.text())
+def test_an_id_is_a_safe_file_name_whatever_the_name(name: str) -> None:
+    found = run_id(name, 1_790_000_000, "7f3a")
+    assert safe_name(found) == found
+    assert not found.startswith((".", "-"))
