@@ -109,7 +109,7 @@ class RunFolder:
         if self._journal.generation == self._generation:
             return False
         self._generation = self._journal.generation
-        self.state = RunState()
+        self.state = RunState(revision=self.state.revision + 1)
         return True
 
     @contextmanager

@@ -32,10 +32,6 @@ class Pattern:
         self._lower = ignore_case
         self._sees_lines_in_blocks = not _WHOLE_LINE_ONLY.search(expression)
 
-    def matches(self, line: str) -> bool:
-        """Whether one line is wanted."""
-        return bool(self._line.search(line)) is not self._invert
-
     def select(self, pieces: Iterable[Piece], read: Read) -> Iterator[Piece]:
         """Cut the wanted lines out."""
         for piece in pieces:

@@ -203,7 +203,9 @@ class LogReader:
         """Read by opening anew each time: a run may have more streams than a process may have files."""
 
         def read(offset: int, size: int) -> bytes:
-            stream = self._folder.state.streams[number]
+            stream = self._folder.state.streams.get(number)
+            if stream is None:
+                return b""  # void: the collector has fallen back while we read
             try:
                 with self._folder.opened(stream) as file:
                     return os.pread(file, size, offset)

@@ -83,6 +83,8 @@ def _mark(state: RunState, entry: journal.Mark) -> None:
     _check(end, entry.crc)
     segment.ends.append(end)
     segment.checksums.append(entry.crc)
+    if segment.closed is not None and end > segment.closed.size:
+        segment.closed = None  # taken up again: its source has grown after all
     for extent in reversed(segment.extents):
         if extent.at < end:
             stream = state.streams[segment.stream]

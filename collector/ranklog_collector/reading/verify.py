@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -53,16 +53,14 @@ class Report:
         return sum(check.size for check in self.checks)
 
 
-def verify(folder: RunFolder, with_sources: bool = False, tell: Callable[[str], None] = lambda path: None) -> Report:
+def verify(folder: RunFolder, with_sources: bool = False) -> Report:
     """Read every byte that the journal vouches for and compare its checksum.
 
-    `with_sources` also compares with the source files, where they are on this machine. `tell` is called with each path
-    before it is read.
+    `with_sources` also compares with the source files, where they are on this machine.
     """
     report = Report(folder.run_id)
     newest = newest_segments(folder.state) if with_sources else None
     for number in list(folder.state.streams):
-        tell(folder.state.streams[number].path)
         _check_stream(folder, number, newest, report)
     problems, notes = losses(folder.state)
     report.problems += problems
@@ -73,6 +71,8 @@ def verify(folder: RunFolder, with_sources: bool = False, tell: Callable[[str], 
 
 def _check_stream(folder: RunFolder, number: int, newest: Newest, report: Report) -> None:
     for attempt in range(_ATTEMPTS):
+        if number not in folder.state.streams:
+            return  # void: the collector has fallen back
         stream = folder.state.streams[number]
         checks = [
             _check(folder, stream, segment, spans, newest) for segment, spans in spans_by_segment(folder.state, stream)
@@ -81,11 +81,11 @@ def _check_stream(folder: RunFolder, number: int, newest: Newest, report: Report
             break
         # The collector has replaced, cut or moved the file while it was read: look again.
     report.checks += checks
-    if excess := _excess(folder, stream):
+    if (excess := _excess(folder, stream)) and not folder.is_written:
         text = f"{stream.path} has {excess} bytes at its end that nobody vouches for"
         if folder.state.is_stopped or stream.snapshot is not None:
             report.problems.append(text)
-        elif not folder.is_written:
+        else:
             report.notes.append(text + ": its collector did not get to it, and will fetch them again")
 
 

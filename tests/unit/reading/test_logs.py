@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +147,21 @@ def test_more_streams_than_a_process_may_open_files_are_merged(tmp_path: Path) -
     for stream in streams:
         run.write(stream, b"hello\n")
     assert rows_of(run.folder) == ["[0-1199] hello"]
+
+
+def test_a_journal_that_was_cut_while_it_was_followed_is_no_trouble(tmp_path: Path) -> None:
+    run, (stream,) = job(tmp_path / "r", 1)
+    size = run.journal_path.stat().st_size
+    run.write(run.stream("b.txt"), b"void\n")
+    folder = RunFolder(str(run.folder))
+    reader = LogReader(folder, Selection())
+    assert list(reader.sources) == [1, 2]
+    os.truncate(run.journal_path, size)
+    run.write(stream, b"one\n")
+    run.log(*[journal.Pause("disk full", ns(number)) for number in range(3)])
+    folder.refresh()
+    assert list(reader.sources) == [1]
+    assert [block.piece.data for block in reader.read()] == [b"one\n"]
 
 
 # ---- following ------------------------------------------------------------------------------------------------------

@@ -165,6 +165,13 @@ def test_a_lost_extent_line_is_noticed(run: RunWriter) -> None:
     assert not report_of(run).is_intact
 
 
+def test_a_finished_segment_whose_source_has_grown_after_all_is_intact(run: RunWriter) -> None:
+    run.write(2, b"more")
+    report = report_of(run)
+    assert [check.problem for check in report.checks] == [None] * 4
+    assert not report.checks[2].is_closed
+
+
 def test_a_file_that_moves_while_it_is_verified_is_looked_at_again(run: RunWriter) -> None:
     folder = RunFolder(str(run.folder))
     run.snapshot(3, b"new weights")
