@@ -128,7 +128,10 @@ def _listen(server: grpc.aio.Server, config: Config) -> str:
     except RuntimeError:
         port = 0
     if not port:
-        raise ConfigError(f"cannot listen on {config.grpc}: is the port taken, is the address one of this machine?")
+        likely = "is the port taken, is the address one of this machine"
+        if config.tls is not None:
+            likely += ", does the key belong to the certificate"
+        raise ConfigError(f"cannot listen on {config.grpc}: {likely}?")
     return f"{host}:{port}"
 
 

@@ -48,10 +48,15 @@ class CollectorProcess:
         """SIGTERM; returns the exit code."""
         return self._end(signal.SIGTERM)
 
+    def wait(self) -> int:
+        """Wait for it to end; returns the exit code."""
+        assert self._process is not None
+        code = self._process.wait(30)
+        self._process = None
+        return code
+
     def _end(self, number: signal.Signals) -> int:
         if self._process is None:
             return 0
         os.kill(self._process.pid, number)
-        code = self._process.wait(30)
-        self._process = None
-        return code
+        return self.wait()

@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from ranklog_collector import app
 from ranklog_collector.config import Config, Limits, Tls
 from ranklog_collector.errors import ConfigError
 
@@ -50,7 +49,11 @@ def collector(**options: Any) -> None:
         config = _config(options)
         if config.is_open and not _is_loopback(config.grpc):
             _say(f"warning: {config.grpc} is open to anybody who reaches it; give a --token-file or a --client-ca")
-        asyncio.run(app.run(config, lambda ready: _on_ready(ready, config, options["port_file"])))
+        # gRPC reads this when it is imported; what is wrong with a peer is said in our own words.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        from ranklog_collector import app
+
+        asyncio.run(app.run(config, lambda ready: _on_ready(ready.address, config, options["port_file"])))
     except ConfigError as error:
         _say(str(error))
         sys.exit(2)
@@ -107,10 +110,10 @@ def _is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
-def _on_ready(ready: app.Collector, config: Config, port_file: str | None) -> None:
+def _on_ready(address: str, config: Config, port_file: str | None) -> None:
     if port_file:
-        _write(port_file, ready.address.rpartition(":")[2] + "\n")
-    _say(f"ready on {ready.address}, run folders are below {os.path.abspath(config.root)}")
+        _write(port_file, address.rpartition(":")[2] + "\n")
+    _say(f"ready on {address}, run folders are below {os.path.abspath(config.root)}")
 
 
 def _write(path: str, text: str) -> None:
