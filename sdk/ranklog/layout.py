@@ -17,6 +17,7 @@ RECORD_SUFFIX = ".json"
 EXIT_SUFFIX = ".exit.json"
 KEY_CHARACTERS_MAX = 128
 RUN_ID_CHARACTERS_MAX = 128
+RESERVED_BYTES = 4096
 BASES = ("/tmp", "/var/tmp", "/dev/shm")
 """Folders in which a spool may be made without being told where, the first that can be written to."""
 
@@ -151,18 +152,33 @@ def _make_folders(path: str) -> None:
 
 def write_record(path: str, record: "Mapping[str, object]") -> None:
     """Write a record so that it appears whole. Raises OSError."""
-    folder, name = os.path.split(path)
-    fresh = os.path.join(folder, f".{name}.{os.getpid()}")
+    content = encode(dict(record)).encode() + b"\n"
     try:
-        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            _write_all(file, encode(dict(record)).encode() + b"\n")
-        finally:
-            os.close(file)
-        os.rename(fresh, path)
+        # Not truncated before it is written: a full disk has no room but that which was reserved.
+        _write(_fresh(path), content, os.O_CREAT)
+        os.rename(_fresh(path), path)
     except OSError:
-        _remove(fresh)
+        _remove(_fresh(path))
         raise
+
+
+def reserve_record(path: str) -> None:
+    """Take room on the disk for a record that will have to be written when there may be none left. Raises OSError."""
+    _write(_fresh(path), bytes(RESERVED_BYTES), os.O_CREAT | os.O_EXCL)
+
+
+def _fresh(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.new")
+
+
+def _write(path: str, content: bytes, flags: int) -> None:
+    file = os.open(path, flags | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _write_all(file, content)
+        os.ftruncate(file, len(content))
+    finally:
+        os.close(file)
 
 
 def _write_all(file: int, data: bytes) -> None:

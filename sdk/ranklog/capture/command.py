@@ -14,7 +14,16 @@ from ranklog.capture.record import FILES, ended
 from ranklog.capture.tape import Tape
 from ranklog.capture.terminal import WINDOW, open_raw, window_of
 from ranklog.identity import setting
-from ranklog.layout import SpoolError, exit_path, prepare, process_key, process_path, stream_file, write_record
+from ranklog.layout import (
+    SpoolError,
+    exit_path,
+    prepare,
+    process_key,
+    process_path,
+    reserve_record,
+    stream_file,
+    write_record,
+)
 
 BAD_USAGE = 2
 SIGKILL = 9
@@ -77,6 +86,7 @@ class Capture:
         kinds = {kind for group in plan.kinds for kind in group}
         self.tapes = {kind: Tape(os.path.join(self._folder, self._file(kind)), _warn) for kind in kinds}
         self.kinds = plan.kinds
+        reserve_record(exit_path(self._folder, self.key))
         write_record(process_path(self._folder, self.key), plan.started(self.key, self.child.pid, start_ns))
 
     def start(self) -> None:
