@@ -22,9 +22,11 @@ def shown(data: bytes, colour: bool = False) -> bytes:
     """Make whole lines fit to be shown: as many lines, valid UTF-8, no control characters.
 
     Of a line that was redrawn with carriage returns the last visible state is kept. Colours stay if `colour` is set.
+    What is fit already is returned as it is, the very object.
     """
     if not data.isascii():
-        data = _C1.sub(b"\xef\xbf\xbd", data.decode(errors="replace").encode())
+        valid = _C1.sub(b"\xef\xbf\xbd", data.decode(errors="replace").encode())
+        data = data if valid == data else valid
     if len(data.translate(None, _CONTROLS)) == len(data):
         return data
     return b"\n".join([_line(line, colour) for line in data.split(b"\n")])

@@ -67,6 +67,11 @@ def test_of_redraws_the_last_visible_state_stays(states: list[bytes]) -> None:
     assert shown(line) == b"last"
 
 
+def test_what_is_fit_already_is_not_copied() -> None:
+    for data in (b"plain\n", "für 数据\n".encode()):
+        assert shown(data) is data
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
