@@ -1,12 +1,13 @@
 """A rank in Python without MPI that prints six lines, and one of which fails.
 
-usage: pyfail.py MODE BAD_RANK
+usage: pyfail.py MODE BAD_RANK [FOLDER]; each line, once printed, is also noted in FOLDER/<rank>.
 """
 
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from rank import own_rank
 
@@ -29,18 +30,25 @@ def fail(mode: str, rank: int) -> None:
         signal.pause()
 
 
-def main(mode: str, bad: int) -> None:
+def main(mode: str, bad: int, folder: str | None = None) -> None:
     rank = own_rank()
-    print(f"rank {rank} isatty={sys.stdout.isatty()} pid={os.getpid()}")
+
+    def say(text: str) -> None:
+        print(text)
+        if folder is not None:
+            with Path(folder, str(rank)).open("a") as notes:
+                notes.write(text + "\n")
+
+    say(f"rank {rank} isatty={sys.stdout.isatty()} pid={os.getpid()}")
     for step in range(STEPS):
-        print(f"rank {rank} step {step}")
+        say(f"rank {rank} step {step}")
         time.sleep(STEP_S)
     if rank == bad:
-        print(f"rank {rank} LAST LINE before {mode}")
+        say(f"rank {rank} LAST LINE before {mode}")
         fail(mode, rank)
     time.sleep(3)
-    print(f"rank {rank} finished")
+    say(f"rank {rank} finished")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

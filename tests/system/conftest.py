@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cluster import Cluster
 from tests.support.hosts import Hosts, why_no_hosts
 from tests.support.launchers import MPICH5, Launcher, OpenMPI4, OpenMPI5, Srun, Torchrun, why_missing
 from tests.support.slurm import Slurm
@@ -47,3 +48,10 @@ def launcher(request: pytest.FixtureRequest) -> Launcher:
         return Srun(request.getfixturevalue("slurm4"))
     require(why_missing(plain[request.param]))
     return plain[request.param]
+
+
+@pytest.fixture
+def cluster4(hosts4: Hosts, tmp_path: Path) -> Iterator[Cluster]:
+    """A collector on the first of the four hosts."""
+    with Cluster(hosts4, tmp_path) as cluster:
+        yield cluster
