@@ -146,8 +146,11 @@ def _make_folders(path: str) -> None:
     except FileExistsError:
         return
     except FileNotFoundError:
-        _make_folders(os.path.dirname(path))
-        _make_folders(path)
+        above = os.path.dirname(path)
+        if above == path:
+            raise
+        _make_folders(above)
+        os.mkdir(path, 0o700)
 
 
 def write_record(path: str, record: "Mapping[str, object]") -> None:

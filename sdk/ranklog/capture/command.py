@@ -15,7 +15,6 @@ from ranklog.capture.tape import Tape
 from ranklog.capture.terminal import WINDOW, open_raw, window_of
 from ranklog.identity import setting
 from ranklog.layout import (
-    SpoolError,
     exit_path,
     prepare,
     process_key,
@@ -44,8 +43,8 @@ def execute(arguments: list[str]) -> int:
     dispositions = Dispositions()
     try:
         capture = Capture(Plan(options, os.environ), dispositions)
-    except (SpoolError, OSError) as error:
-        _warn(f"{error}; the command runs, but its output is not kept")
+    except Exception as error:  # noqa: BLE001 (whatever it is, the command must run)
+        _warn(f"{str(error) or type(error).__name__}; the command runs, but its output is not kept")
         become(options.command, dict(os.environ), None, dispositions)
     capture.start()
     descriptors.let_go(list(inherited))
