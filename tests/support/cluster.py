@@ -49,6 +49,11 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = PA
     return time.monotonic() - started
 
 
+def captured(program: Sequence[str], *options: str) -> list[str]:
+    """The program under `ranklog exec`, which is told of its run by its host's agent."""
+    return [RANKLOG, "exec", *options, "--", *program]
+
+
 def with_options(commands: Sequence[HostCommand], *options: str) -> list[HostCommand]:
     """The same job with more options for its launcher."""
     return [replace(command, argv=(command.argv[0], *options, *command.argv[1:])) for command in commands]
@@ -188,10 +193,6 @@ class Run:
         self._kill()
 
     # ---- the job ----------------------------------------------------------------------------------------------------
-
-    def captured(self, program: Sequence[str], *options: str) -> list[str]:
-        """The program as a rank starts it."""
-        return [RANKLOG, "exec", "--run", self.run_id, *options, "--", *program]
 
     def start(self, commands: Sequence[HostCommand], timeout_s: float = 60) -> list[HostProcess]:
         """Start a job; what its launcher says is kept for `console`."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support import programs
-from tests.support.cluster import Cluster, Run
+from tests.support.cluster import Cluster, Run, captured
 from tests.support.hosts import REPOSITORY, Hosts, why_no_hosts
 from tests.support.launchers import VENVS, HostCommand, Launcher
 from tests.system.conftest import require
@@ -33,8 +33,8 @@ def hosts4(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hosts]:
 @pytest.mark.parametrize("launcher", ["openmpi4", "openmpi5", "mpich5", "slurm"], indirect=True)
 def test_a_job_over_four_hosts_comes_home_as_one_folder(launcher: Launcher, cluster4: Cluster) -> None:
     with Run(cluster4, range(4)) as run:
-        (command,) = launcher.commands(cluster4.hosts, run.captured(program_for(launcher)), PER_HOST)
-        assert run.finish([under_exec(run, command)]) == [0]
+        (command,) = launcher.commands(cluster4.hosts, captured(program_for(launcher)), PER_HOST)
+        assert run.finish([under_exec(command)]) == [0]
         run.prove()
         files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
         assert {name for name in files if not name.startswith(".ranklog/")} == expected_files(launcher, cluster4.hosts)
@@ -47,9 +47,9 @@ def test_a_job_over_four_hosts_comes_home_as_one_folder(launcher: Launcher, clus
         assert sorted(re.findall(r"(?:start rank=|hello out )(\d)", said)) == [str(rank) for rank in RANKS]
 
 
-def under_exec(run: Run, command: HostCommand) -> HostCommand:
+def under_exec(command: HostCommand) -> HostCommand:
     """The launcher itself as a process of the run."""
-    return replace(command, argv=tuple(run.captured(command.argv)))
+    return replace(command, argv=tuple(captured(command.argv)))
 
 
 def program_for(launcher: Launcher) -> list[str]:
