@@ -78,6 +78,7 @@ def _finish_moves(store: Store, state: RunState) -> None:
                 store.rename(former, stream.path)
         if stream.snapshot is not None:
             store.rename(stream.snapshot.file.path, stream.path)
+            stream.snapshot.file.assembly.rollback()
 
 
 def _fall_back(store: Store, journal_file: JournalFile, file: GrowingFile) -> None:

@@ -83,6 +83,11 @@ class MemoryStore:
     def close(self) -> None:
         pass
 
-    def cut_power(self) -> None:
-        """Keep only what was synced."""
-        self.files = {path: bytearray(data) for path, data in self.durable.items()}
+    def after_crash(self, lost_power: bool) -> MemoryStore:
+        """What another process finds: all that was written, or without power only what was synced."""
+        found = MemoryStore()
+        with self._lock:
+            found.durable = dict(self.durable)
+            files = self.durable if lost_power else self.files
+            found.files = {path: bytearray(data) for path, data in files.items()}
+        return found
