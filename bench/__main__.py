@@ -1,0 +1,21 @@
+"""`python -m bench`: what there is to measure."""
+
+from __future__ import annotations
+
+BENCHES = {
+    "throughput": "one large file, from appearing on a node to being complete at the collector; socat, rsyslog",
+    "latency": "from write() to visible in the collector's file, at 50 lines/s; rsyslog",
+    "idle": "1,000 files in which nothing happens, then 200 files that live 50 ms; rsyslog",
+    "fan_in": "500 agents with 4 streams each on one collector",
+    "exec": "start-up of `ranklog exec`; a bare command, python",
+}
+
+
+def main() -> None:
+    """List the benches."""
+    for name, measures in BENCHES.items():
+        print(f"python -m bench.{name:<12}{measures}")
+
+
+if __name__ == "__main__":
+    main()
