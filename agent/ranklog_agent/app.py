@@ -34,6 +34,13 @@ else:
     from exceptiongroup import BaseExceptionGroup
     from taskgroup import TaskGroup
 
+TEND_S = 0.5
+"""How often what lives, waits or has been rotated away is looked after."""
+SCAN_SHARE = 0.01
+"""Scanning everything, only to be sure, may take this share of the time; with very many files it is done less often."""
+SCAN_SHARE_UNWATCHED = 0.2
+"""The same for scanning what raises no events, where nothing else finds what is new."""
+
 T = TypeVar("T")
 
 
@@ -55,14 +62,24 @@ class Agent:
         self._reason = "ended"
         self._has_left = False
         self._call: link.Call | None = None
+        self._answers: list[pb.FromCollector] = []
+        """What the collector has said and the mirror not yet heard."""
         self._complained: set[str] = set()
-        self._hints: Hints | None = None
-        self._watcher: Watcher | None = None
+        """What was said of the collector since it was last reached."""
+        self._unwatched: dict[str, str] = {}
+        """Why which folder has to be scanned, as far as it was said."""
+        loop = asyncio.get_running_loop()
+
+        def heard() -> None:
+            loop.call_soon_threadsafe(self._wake.set)
+
+        self._hints = Hints(self._mirror.hold_early, heard)
+        self._watcher = Watcher(self._hints)
 
     async def run(self) -> None:
         """Live. Raises AgentError if something must be told to whoever started the agent."""
         self._listen_to_signals()
-        self._watch_files()
+        self._make_folders()
         account = Account(self._own_folder, self._mirror.watch)
         try:
             await self._in_mirror(account.list_processes)
@@ -71,8 +88,7 @@ class Agent:
                 await self._run_command(account, self._config.prep, "prep")
             await self._mirror_until_the_end(account)
         finally:
-            if self._watcher is not None:
-                self._watcher.close()
+            self._watcher.close()
             self._withdraw()
             self._thread.shutdown(cancel_futures=True)
 
@@ -99,11 +115,10 @@ class Agent:
         while not self._stop.is_set():
             if pid is not None and (ticks is None or procfs.start_ticks(pid) != ticks):
                 return
-            is_over = await self._in_mirror(self._mirror.jobs.lifetime.is_over, time.monotonic())
-            if is_over and pid is None and not self._config.stays:
+            if self._mirror.is_job_over and pid is None and not self._config.stays:
                 return
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), 0.2)
+                await asyncio.wait_for(self._stop.wait(), TEND_S)
         self._reason = "signalled"
 
     async def _drain(self, account: Account) -> None:
@@ -151,46 +166,41 @@ class Agent:
         full_at = 0.0
         while True:
             unwatched = self._watch_more()
-            if time.monotonic() >= full_at:
+            began = time.monotonic()
+            if self._watcher.take_doubt() or began >= full_at:
                 await self._in_mirror(self._mirror.scan)
-                full_at = time.monotonic() + self._config.scan_idle_s
+                now = time.monotonic()
+                full_at = now + max(self._config.scan_idle_s, (now - began) / SCAN_SHARE)
                 self._scanned.set()
             elif unwatched:
                 await self._in_mirror(self._mirror.scan_unwatched, unwatched)
             self._wake.set()
-            await asyncio.sleep(self._config.scan_s if unwatched else min(1.0, self._config.scan_idle_s))
+            took = time.monotonic() - began
+            await asyncio.sleep(max(self._config.scan_s if unwatched else 1.0, took / SCAN_SHARE_UNWATCHED))
 
     async def _keep_tending(self) -> None:
         while True:
-            await asyncio.sleep(0.5)
-            await self._in_mirror(self._mirror.tend)
-            self._wake.set()
+            await asyncio.sleep(TEND_S)
+            has_news = await self._in_mirror(self._mirror.tend)
+            if has_news or self._answers:
+                self._wake.set()
 
-    def _watch_files(self) -> None:
-        loop = asyncio.get_running_loop()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(self._wake.set)
-
-        self._hints = Hints(self._mirror.files.hold_early, wake)
+    def _make_folders(self) -> None:
         os.makedirs(spool.procs_folder(self._config.spool), mode=0o700, exist_ok=True)
         os.makedirs(spool.streams_folder(self._config.spool), mode=0o700, exist_ok=True)
         os.makedirs(self._own_folder, mode=0o700, exist_ok=True)
-        try:
-            self._watcher = Watcher(self._hints)
-        except OSError as error:
-            self._say(f"no file events ({os.strerror(error.errno or 0)}): scanning instead")
 
     def _watch_more(self) -> list[str]:
         """Watch what is not watched yet; returns the folders that must be scanned."""
         folders = {self._config.spool: True} | {rule.base: rule.depth != 0 for rule in self._config.rules}
         unwatched = []
         for folder, recursive in folders.items():
-            why = self._watcher.add(folder, recursive) if self._watcher else "there are no file events"
+            why = self._watcher.add(folder, recursive)
             if why is not None:
                 unwatched.append(folder)
-            if why is not None and os.path.isdir(folder):
-                self._complain_once(f"{folder} is scanned every {self._config.scan_s} s: {why}")
+            if why is not None and os.path.isdir(folder) and self._unwatched.get(folder) != why:
+                self._unwatched[folder] = why
+                self._say(f"{folder} is scanned every {self._config.scan_s} s: {why}")
         return unwatched
 
     # ---- the collector ----------------------------------------------------------------------------------------------
@@ -207,6 +217,7 @@ class Agent:
                 self._complain_once(f"no answer from {self._config.collector}; trying again")
             finally:
                 self._call = None
+                self._answers.clear()
             await self._in_mirror(self._mirror.disconnected)
             await asyncio.sleep(self._backoff.wait_s(random.random()))
 
@@ -250,9 +261,11 @@ class Agent:
                 self._heed_farewell(message)
                 return
             else:
-                await self._in_mirror(self._mirror.take, message)
-                self._wake.set()
-                self._delivered.set()
+                # Acknowledgements can wait for the next occasion, as a rule: each step of the mirror costs two switches
+                # between threads.
+                self._answers.append(message)
+                if kind not in ("ack", "process_ack") or self._mirror.awaits_acks:
+                    self._wake.set()
 
     async def _keep_beating(self, call: link.Call) -> None:
         while True:
@@ -264,16 +277,23 @@ class Agent:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while True:
-                paths = self._hints.take() if self._hints else set()
-                messages = await self._in_mirror(self._mirror.step, paths)
-                if not messages:
-                    break
-                if self._call is None:
-                    break
-                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                    for message in messages:
-                        await self._call.write(message)
+            is_last = False
+            while not is_last:
+                paths = self._hints.take()
+                answers, self._answers = self._answers, []
+                batch = await self._in_mirror(self._mirror.step, paths, answers)
+                is_last = batch.is_last
+                if answers:
+                    self._delivered.set()
+                await self._send(batch.messages)
+
+    async def _send(self, messages: list[bytes]) -> None:
+        """Send what belongs to the present session; what is not sent when it breaks, the next one asks for anew."""
+        call = self._call
+        if call is not None:
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                for message in messages:
+                    await call.write(message)
 
     def _heed_farewell(self, message: pb.FromCollector) -> None:
         if message.farewell.reason == pb.Farewell.FENCED:

@@ -10,10 +10,11 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ranklog import spool
 from ranklog_agent.config import Config
-from ranklog_agent.core.engine import Engine
+from ranklog_agent.core.engine import ChunkOut, Engine
 from ranklog_agent.core.facts import StreamName
 from ranklog_agent.core.matching import Remembered
 from ranklog_agent.core.rules import Mode, Rule, Rules
@@ -29,6 +30,14 @@ from ranklog_proto.v1 import ingest_pb2 as pb
 ROLES = {"launcher_stdout", "launcher_stderr", "launcher_log", "stdout", "stderr"}
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages to send; after the last batch there is nothing more to send until something happens."""
+
+    messages: list[bytes]
+    is_last: bool = True
+
+
 class Mirror:
     """Files in, messages out."""
 
@@ -39,17 +48,29 @@ class Mirror:
         self.jobs = Jobs(config.spool, config.hostname)
         self._engine = Engine(self.files, lambda: uuid.uuid4().hex[:16])
         self._rules = Rules(config.rules)
+        self._spool_streams = spool.streams_folder(config.spool)
         self._at_end: dict[str, StreamName] = {}
+        self._unheard: list[Track] = []
+        """Files that may be written by a name of theirs in another folder, from which no events come."""
         self._recalled: list[Remembered] = []
         self._is_finishing = False
         self.last_backlog = 0
         """The backlog when it was last measured; other threads may read it."""
+        self.is_job_over = False
+        """Whether the job had ended when that was last asked; other threads may read it."""
+        self.awaits_acks = False
+        """Whether acknowledgements must be taken in at once, because nothing goes on without; likewise."""
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def watch(self, path: str, role: str, name: str = "") -> None:
         """Mirror one of the agent's own files."""
         self._look(self._engine.watch(path, StreamName(role, "", name)))
+
+    def hold_early(self, path: str) -> None:
+        """Hold a file that was made a moment ago, if it matters: it may be gone before its turn comes. Any thread."""
+        if path.startswith(self._spool_streams) or self._rules.match(path) is not None:
+            self.files.hold_early(path)
 
     def scan(self) -> None:
         """Look at everything: the spool, the folders of all rules, each file that is known."""
@@ -59,7 +80,6 @@ class Mirror:
                 self._discover(path)
         for track in list(self._engine.tracks.values()):
             self._look(track)
-        self.files.forget_early()
         self.jobs.check_alive(time.monotonic(), time.time_ns())
 
     def scan_unwatched(self, folders: list[str]) -> None:
@@ -78,25 +98,33 @@ class Mirror:
         if any(path.startswith(procs) for path in paths):
             self._scan_spool()
         for path in paths:
-            if os.path.isdir(path):
+            if path not in self._engine.tracks and os.path.isdir(path):
                 for below in files_below(path, None):
                     self._heed_file(below)
             else:
                 self._heed_file(path)
 
-    def tend(self) -> None:
-        """What is due about once a second: who lives, what waits, and earlier incarnations whose writers may go on."""
-        self.last_backlog = self.backlog
+    def tend(self) -> bool:
+        """What is due about twice a second: who lives, what waits, and files that may grow without an event.
+
+        Returns whether there may be something to send.
+        """
         self.jobs.check_alive(time.monotonic(), time.time_ns())
-        for track in self._engine.tracks.values():
-            if len(track.incarnations) > 1 or any(one.detached for one in track.incarnations):
-                self._look(track)
+        self.is_job_over = self.jobs.lifetime.is_over(time.monotonic())
+        self._engine.look_again(time.time_ns())
+        for track in self._unheard:
+            self._look(track)
+        self.last_backlog = self._engine.backlog
+        return self.last_backlog > 0 or self._engine.has_news or not self.jobs.is_confirmed
 
     def finish(self) -> None:
         """The job has ended: mirror what waits for that, and take every file as it is now as final."""
         self._is_finishing = True
         for path, stream in self._at_end.items():
             self._engine.watch(path, stream, is_snapshot=True)
+        if self.files.is_short:
+            self._engine.release_confirmed()
+        self.files.is_short = False
         self.scan()
         self._engine.end_all()
 
@@ -128,8 +156,10 @@ class Mirror:
         if self._engine.is_copy(path, in_doubt=not self._is_finishing):
             return
         process = self.jobs.process_of(path, identity, match, self._writers)
-        is_snapshot = match.rule.mode is Mode.SNAPSHOT
-        self._look(self._engine.watch(path, match.stream(process), is_snapshot))
+        track = self._engine.watch(path, match.stream(process), match.rule.mode is Mode.SNAPSHOT)
+        if self.files.has_other_names(path):
+            self._unheard.append(track)
+        self._look(track)
 
     def _is_old(self, path: str, rule: Rule) -> bool:
         """Whether the file was left by an earlier job. One that is gone already was not."""
@@ -155,8 +185,21 @@ class Mirror:
         """The session is over."""
         self._engine.disconnected()
 
-    def take(self, message: pb.FromCollector) -> None:
-        """Take in what the collector says about bytes and processes."""
+    def step(self, paths: set[str], answers: list[pb.FromCollector]) -> Batch:
+        """Take in what was heard of files and from the collector, and make the next messages."""
+        for answer in answers:
+            self._take(answer)
+        if paths:
+            self.heed(paths)
+        self.files.forget_early()
+        if self._engine.session is None or self._engine.is_cold:
+            return Batch([])
+        outgoing = self._engine.outgoing(self._config.batch_bytes, time.time_ns())
+        self.awaits_acks = self._engine.is_window_full or self._is_finishing
+        size = sum(len(message.data) for message in outgoing if isinstance(message, ChunkOut))
+        return Batch([*self.jobs.unsent(), *wire.encode(outgoing)], size < self._config.batch_bytes)
+
+    def _take(self, message: pb.FromCollector) -> None:
         kind = message.WhichOneof("kind")
         if kind == "ack":
             for ack in message.ack.segments:
@@ -177,14 +220,6 @@ class Mirror:
             if message.known.last:
                 self._engine.recall(self._recalled, time.time_ns())
 
-    def step(self, paths: set[str]) -> list[bytes]:
-        """Look where something was heard of, and make the next messages; none if there is nothing to say now."""
-        if paths:
-            self.heed(paths)
-        if self._engine.session is None or self._engine.is_cold:
-            return []
-        return [*self.jobs.unsent(), *wire.encode(self._engine.outgoing(self._config.batch_bytes, time.time_ns()))]
-
     # ---- state ------------------------------------------------------------------------------------------------------
 
     @property
@@ -200,4 +235,4 @@ class Mirror:
     @property
     def is_delivered(self) -> bool:
         """Whether the collector has confirmed everything."""
-        return self._engine.is_closed and self.jobs.is_confirmed
+        return self._engine.is_closed and self.jobs.is_confirmed and not self.files.is_short

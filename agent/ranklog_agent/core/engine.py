@@ -88,6 +88,8 @@ class Engine:
     """The collector's memory of earlier agents, once it has told; before that nothing is named."""
     _claims: dict[StreamName, str] = field(default_factory=dict)
     """Which path a stream's name belongs to: files of different paths must not be mixed into one stream."""
+    _restless: dict[str, Track] = field(default_factory=dict)
+    """Tracks that may have a backlog, or incarnations that no event tells of any more; of most files neither is so."""
     _held: dict[int, File] = field(default_factory=dict)
     _owners: dict[tuple[int, int], int] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -141,7 +143,9 @@ class Engine:
         """See what has become of a track's files; returns whether there is anything new."""
         if track.is_snapshot:
             return self._look_at_version(track, now_ns)
-        attached = self._follow_path(track, now_ns)
+        attached = False
+        while self._follow_path(track, now_ns):
+            attached = True
         sights: dict[int, Sight] = {}
         for one in reversed(track.incarnations):
             held = self._held.get(one.number)
@@ -156,9 +160,19 @@ class Engine:
                 track.shrank(doubtful, size, now_ns)
         self._end_orphans(track, sights, now_ns)
         changed = attached or track.backlog != before or self.session is None
+        if changed or track.is_rotated:
+            self._restless[track.path] = track
         if self.session is not None and (changed or any(one.final is not None for one in track.incarnations)):
             self.session.wake(track)
         return changed
+
+    def look_again(self, now_ns: int) -> None:
+        """Look at the files of which no event tells, because their paths name something else by now."""
+        for path, track in list(self._restless.items()):
+            if track.is_rotated:
+                self.look(track, now_ns)
+            elif not track.backlog:
+                del self._restless[path]
 
     def end_all(self) -> None:
         """The job has ended: what the files hold now is all they will ever hold."""
@@ -167,6 +181,13 @@ class Engine:
                 track.ended(one)
             if self.session is not None:
                 self.session.wake(track)
+
+    def release_confirmed(self) -> None:
+        """Let go of files of which the collector has confirmed everything, to make room for others."""
+        for track in self.tracks.values():
+            for one in track.incarnations:
+                if one.closed and one.final is not None:
+                    self._release(one)
 
     # ---- the collector ----------------------------------------------------------------------------------------------
 
@@ -198,6 +219,7 @@ class Engine:
                 self._search(lost, now_ns)
         for track in self.tracks.values():
             self._claim_name(track)
+            self._restless[track.path] = track
 
     def resume(self, resume: Resume, now_ns: int) -> None:
         """The collector says from where to send."""
@@ -207,6 +229,7 @@ class Engine:
             starts_over = not one.severed
             tail = self._tail_before(one, resume)
             self.session.resumed(line, resume, tail, now_ns)
+            self._restless[line.track.path] = line.track
             if tail is None and starts_over and not line.track.is_snapshot:
                 self._begin_again(line.track, one, now_ns)
                 self._release(one)
@@ -246,7 +269,17 @@ class Engine:
     @property
     def backlog(self) -> int:
         """Bytes seen that the collector has not received."""
-        return sum(track.backlog for track in self.tracks.values())
+        return sum(track.backlog for track in self._restless.values())
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to say beside bytes."""
+        return self.session is not None and self.session.has_news
+
+    @property
+    def is_window_full(self) -> bool:
+        """Whether nothing can be sent before the collector has acknowledged something."""
+        return self.session is not None and self.session.is_window_full
 
     @property
     def is_settled(self) -> bool:
@@ -272,6 +305,7 @@ class Engine:
             self._release(old)
         version = track.attach_version(file.identity, sight, now_ns)
         self._held[version.number] = file
+        self._restless[track.path] = track
         if self._memory is not None:
             version.segment = self.mint()
         if self.session is not None:
@@ -287,6 +321,10 @@ class Engine:
             track.detach()
             return False
         file = self.files.open(track.path)
+        if file is not None and self.is_held(file.identity):
+            # Opened when it was made, and found in another way since.
+            file.close()
+            file = self.files.open(track.path)
         if file is None or self.is_held(file.identity):
             if file is not None:
                 file.close()

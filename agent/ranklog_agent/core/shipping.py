@@ -135,6 +135,16 @@ class Session:
         """Send nothing of this until the collector resumes it."""
         line.paused = True
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there may be something to say beside bytes."""
+        return bool(self._woken)
+
+    @property
+    def is_window_full(self) -> bool:
+        """Whether nothing can be sent before the collector has acknowledged something."""
+        return self._in_flight >= self.window_bytes
+
     # ---- what to send next ------------------------------------------------------------------------------------------
 
     def news(self) -> Iterator[Opening | Telling | Closing]:

@@ -180,6 +180,11 @@ class Track:
         return done
 
     @property
+    def is_rotated(self) -> bool:
+        """Whether there are incarnations that the path does not name any more."""
+        return len(self.incarnations) > 1 or (bool(self.incarnations) and self.incarnations[0].detached)
+
+    @property
     def backlog(self) -> int:
         """Bytes seen that the collector has not received."""
         return sum(one.seen - one.received for one in self.incarnations if one.seen > one.received)

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import stat
 import struct
 import time
@@ -22,6 +23,9 @@ _BTIME_AT = 80
 
 EARLY_S = 5.0
 """How long a file that was opened when it was made waits for the engine to want it."""
+
+RESERVED_FDS = 256
+"""Descriptors that are not spent on mirrored files: the connection to the collector needs some, too."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _statx = getattr(_libc, "statx", None)
@@ -44,27 +48,38 @@ def birth_ns(fd: int) -> int:
 class NodeFile:
     """A regular file held open for reading."""
 
-    def __init__(self, fd: int, writers: Writers) -> None:
+    def __init__(self, fd: int, path: str, writers: Writers) -> None:
         info = os.fstat(fd)
         self._fd = fd
+        self._path = path
         self._writers = writers
         self.identity = Identity(info.st_dev, info.st_ino, birth_ns(fd))
+        self._sight = _sight(info)
 
     def sight(self) -> Sight:
-        """Its present size and number of names."""
-        info = os.fstat(self._fd)
-        return Sight(info.st_size, info.st_nlink, info.st_mtime_ns)
+        """Its present size and number of names; the last ones that were seen if it cannot be reached now."""
+        for is_fresh in (True, False):
+            try:
+                self._sight = _sight(os.fstat(self._fd))
+                break
+            except OSError:
+                if not is_fresh or not self._reopen():
+                    break
+        return self._sight
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes at an offset; none if the file cannot be read now (a stale NFS handle, an I/O error)."""
-        try:
-            return os.pread(self._fd, length, offset)
-        except OSError:
-            return b""
+        for is_fresh in (True, False):
+            try:
+                return os.pread(self._fd, length, offset)
+            except OSError:
+                if not is_fresh or not self._reopen():
+                    break
+        return b""
 
     def again(self) -> NodeFile:
         """The same file, held once more."""
-        return NodeFile(os.dup(self._fd), self._writers)
+        return NodeFile(os.dup(self._fd), self._path, self._writers)
 
     def has_writer(self) -> bool:
         """Whether any process may still write to it.
@@ -85,6 +100,21 @@ class NodeFile:
         """Let it go."""
         os.close(self._fd)
 
+    def _reopen(self) -> bool:
+        """Reach the file by its path again: a server may have forgotten our handle while the file is still there."""
+        try:
+            fd = _open_regular(self._path)
+        except OSError:
+            return False
+        if fd is None:
+            return False
+        info = os.fstat(fd)
+        is_same = (info.st_dev, info.st_ino) == (self.identity.device, self.identity.inode)
+        if is_same:
+            os.dup2(fd, self._fd, inheritable=False)
+        os.close(fd)
+        return is_same
+
 
 class NodeFiles:
     """The node's file system. `complain` is called once for each path that may not be read."""
@@ -94,6 +124,9 @@ class NodeFiles:
         self._complain = complain
         self._complained: set[str] = set()
         self._early: dict[str, tuple[NodeFile, float]] = {}
+        self._fd_max = _raise_fd_limit() - RESERVED_FDS
+        self.is_short = False
+        """Set when a file was not opened because too many are."""
 
     def hold_early(self, path: str) -> None:
         """Open a file at the moment of its creation, for the engine to find even if it is deleted at once."""
@@ -118,9 +151,20 @@ class NodeFiles:
         return Identity(info.st_dev, info.st_ino) if stat.S_ISREG(info.st_mode) else None
 
     def open(self, path: str) -> NodeFile | None:
-        """Hold the regular file that the path names now; None if there is none or it may not be read."""
+        """Hold the regular file that the path names now; None if there is none or it may not be read.
+
+        A file that was opened early comes first, even if the path names another one by now.
+        """
         early = self._early.pop(path, None)
         return early[0] if early is not None else self._open(path)
+
+    def has_other_names(self, path: str) -> bool:
+        """Whether a file may be reached by another name than this."""
+        try:
+            info = os.lstat(path)
+        except OSError:
+            return False
+        return stat.S_ISLNK(info.st_mode) or info.st_nlink > 1
 
     def siblings(self, path: str) -> list[str]:
         """Paths of the other regular files in the same folder."""
@@ -131,16 +175,50 @@ class NodeFiles:
 
     def _open(self, path: str) -> NodeFile | None:
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            fd = _open_regular(path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            if path not in self._complained:
-                self._complained.add(path)
-                self._complain(path, os.strerror(error.errno or errno.EIO))
+            self._complain_once(path, os.strerror(error.errno or errno.EIO))
+            return None
+        if fd is None:
+            return None
+        if fd >= self._fd_max:
+            os.close(fd)
+            self.is_short = True
+            self._complain_once("more files", f"{self._fd_max} are open, which is the limit (ulimit -n)")
             return None
         self._complained.discard(path)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
+        return NodeFile(fd, path, self._writers)
+
+    def _complain_once(self, path: str, why: str) -> None:
+        if path not in self._complained:
+            self._complained.add(path)
+            self._complain(path, why)
+
+
+def _sight(info: os.stat_result) -> Sight:
+    return Sight(info.st_size, info.st_nlink, info.st_mtime_ns)
+
+
+def _open_regular(path: str) -> int | None:
+    """Open a regular file for reading; None if the path names something else. Raises OSError.
+
+    Nothing else is opened even for a moment: a pipe's writer would be let go to write to nobody, a device might act.
+    """
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
             return None
-        return NodeFile(fd, self._writers)
+        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
+
+
+def _raise_fd_limit() -> int:
+    """Raise the limit of open files as far as it may go, and return it: every mirrored file is held open."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else 1 << 20

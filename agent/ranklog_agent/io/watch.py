@@ -6,10 +6,13 @@ Hints only make things faster: a scan that comes round by itself finds everythin
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from watchdog import events
 from watchdog.events import (
     DirCreatedEvent,
     FileClosedEvent,
@@ -18,9 +21,9 @@ from watchdog.events import (
     FileModifiedEvent,
     FileMovedEvent,
     FileSystemEvent,
-    FileSystemEventHandler,
 )
-from watchdog.observers import Observer
+from watchdog.observers.api import EventQueue, ObservedWatch
+from watchdog.observers.inotify import InotifyEmitter
 
 EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
@@ -29,20 +32,27 @@ EVENTS: list[type[FileSystemEvent]] = [
     FileDeletedEvent,
     FileModifiedEvent,
     FileMovedEvent,
+    # A file that may be read now; before watchdog 7 this counts as modified.
+    getattr(events, "FileAttribEvent", FileModifiedEvent),
 ]
 REMOTE = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "glusterfs", "orangefs", "pvfs2"]
 )
 """File systems whose changes by other hosts raise no events here; anything on FUSE counts too."""
+THROUGH_LINK = "/./"
+"""Ends the path of a watched folder that is a link: watchdog would watch the link, not what it leads to."""
 
 
-class Hints(FileSystemEventHandler):
+class Hints(EventQueue):
     """Collects the paths of which something was heard, until they are taken.
 
-    `born` is called at once, in the watcher's thread, for each file that was made: some live for milliseconds only.
+    It is the queue into which watchdog's emitters put their events; a dispatcher would only be one more thread to wake
+    for every line that is logged. `born` is called at once, in an emitter's thread, for each file that was made: some
+    live for milliseconds only.
     """
 
     def __init__(self, born: Callable[[str], None], wake: Callable[[], None]) -> None:
+        super().__init__()
         self._born = born
         self._wake = wake
         self._lock = threading.Lock()
@@ -54,59 +64,98 @@ class Hints(FileSystemEventHandler):
             paths, self._paths = self._paths, set()
         return paths
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
+    def put(
+        self, item: tuple[FileSystemEvent, ObservedWatch], block: bool = True, timeout: float | None = None
+    ) -> None:
         """Note an event's paths."""
-        if event.is_directory:
-            paths = {os.fsdecode(event.src_path)} if isinstance(event, DirCreatedEvent) else set()
-        else:
-            paths = {os.fsdecode(path) for path in (event.src_path, event.dest_path) if path}
-            if isinstance(event, (FileCreatedEvent, FileMovedEvent)):
-                for path in paths:
-                    self._born(path)
+        event, _ = item
+        found = {os.fsdecode(path).replace(THROUGH_LINK, "/", 1) for path in (event.src_path, event.dest_path) if path}
+        if isinstance(event, (FileCreatedEvent, FileMovedEvent)):
+            for path in found:
+                self._born(path)
         with self._lock:
             was_empty = not self._paths
-            self._paths |= paths
-        if was_empty and paths:
+            self._paths |= found
+        if was_empty:
             self._wake()
 
 
-class Watcher:
-    """Watches folders; `add` may be called again for one that has come into being or was not watchable."""
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    folder: tuple[int, int]
+    """Device and inode: a folder that was replaced must be watched anew."""
+    emitter: InotifyEmitter
+
+
+class Watcher(logging.Handler):
+    """Watches folders; `add` may be called again for one that has come into being or was not watchable.
+
+    It is a handler of watchdog's log, where that tells of events that are lost.
+    """
 
     def __init__(self, hints: Hints) -> None:
+        super().__init__(logging.WARNING)
         self._hints = hints
-        self._observer = Observer()
-        self._watched: set[str] = set()
-        self._observer.start()
+        self._is_in_doubt = False
+        self._watched: dict[str, _Watched] = {}
+        self._log = logging.getLogger("watchdog")
+        self._log.addHandler(self)
+        self._log.propagate = False
+
+    def emit(self, _: logging.LogRecord) -> None:
+        """Take watchdog's complaint for what it means."""
+        self._is_in_doubt = True
+
+    def take_doubt(self) -> bool:
+        """Whether, since the last call, there was something that no event told of: a scan will tell."""
+        was_in_doubt, self._is_in_doubt = self._is_in_doubt, False
+        return was_in_doubt
 
     def add(self, folder: str, recursive: bool) -> str | None:
         """Watch a folder; returns why it must be scanned instead, or None if events will come."""
-        if folder in self._watched:
-            return None
-        if not os.path.isdir(folder):
+        try:
+            info = os.stat(folder)
+        except OSError:
+            self._drop(folder)
             return "it does not exist yet"
+        watched = self._watched.get(folder)
+        if watched is not None:
+            if watched.folder == (info.st_dev, info.st_ino) and watched.emitter.is_alive():
+                return None
+            self._drop(folder)
         kind = file_system(folder)
         if kind in REMOTE or kind.startswith("fuse"):
             return f"it is on {kind}"
+        path = folder.rstrip("/") + THROUGH_LINK[:-1] if os.path.islink(folder) else folder
         try:
-            self._observer.schedule(self._hints, folder, recursive=recursive, event_filter=EVENTS)
+            emitter = InotifyEmitter(self._hints, ObservedWatch(path, recursive=recursive), event_filter=EVENTS)
+            emitter.start()
         except OSError as error:
-            if error.errno == errno.ENOSPC:
-                return "the system's limit of file watches is reached (fs.inotify.max_user_watches)"
-            if error.errno == errno.EMFILE:
-                return "the system's limit of file watchers is reached (fs.inotify.max_user_instances)"
-            return os.strerror(error.errno or errno.EIO)
-        self._watched.add(folder)
+            return _why_not(error)
+        self._watched[folder] = _Watched((info.st_dev, info.st_ino), emitter)
+        self._is_in_doubt = True
         return None
-
-    def is_watched(self, folder: str) -> bool:
-        """Whether events come from this folder."""
-        return folder in self._watched
 
     def close(self) -> None:
         """Stop the watcher's threads."""
-        self._observer.stop()
-        self._observer.join()
+        for folder in list(self._watched):
+            self._drop(folder)
+        self._log.removeHandler(self)
+        super().close()
+
+    def _drop(self, folder: str) -> None:
+        watched = self._watched.pop(folder, None)
+        if watched is not None:
+            watched.emitter.stop()
+            watched.emitter.join()
+
+
+def _why_not(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the system's limit of file watches is reached (fs.inotify.max_user_watches)"
+    if error.errno == errno.EMFILE:
+        return "the system's limit of file watchers is reached (fs.inotify.max_user_instances)"
+    return os.strerror(error.errno or errno.EIO)
 
 
 def file_system(path: str) -> str:
