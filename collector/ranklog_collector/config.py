@@ -25,8 +25,8 @@ class Limits:
     """At the same time."""
     sessions_max: int = 2_000
     window_bytes_max: int = 4 << 20
-    window_bytes_min: int = 256 << 10
-    windows_bytes: int = 96 << 20
+    window_bytes_min: int = 128 << 10
+    windows_bytes: int = 64 << 20
     """What all windows share: what a stalling disk may leave in memory."""
 
     def window_bytes(self, sessions: int) -> int:

@@ -44,10 +44,11 @@ class Outbox:
         self._resuming[handle] = None
         self._news.set()
 
-    def ack(self, handle: int) -> None:
-        """Say how far the segment has come."""
+    def ack(self, handle: int, is_urgent: bool = True) -> None:
+        """Say how far the segment has come; what is not urgent goes along with what is."""
         self._acking[handle] = None
-        self._news.set()
+        if is_urgent:
+            self._news.set()
 
     def fact(self, key: str, event: str) -> None:
         """Say that a fact about a process is durable."""

@@ -18,6 +18,7 @@ from ranklog_collector.ingest.run import Run
 from ranklog_proto.v1 import ingest_pb2 as pb
 
 KNOWN_PER_MESSAGE = 500
+ACKS_PER_WINDOW = 8
 
 
 class Session:
@@ -30,6 +31,7 @@ class Session:
         self._handles = Handles()
         self._rounds: dict[int, int] = {}
         self._unwritten = 0
+        self._untold = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
         self.outbox = Outbox(self._handles, self._rounds)
@@ -87,11 +89,16 @@ class Session:
         self._unwritten = max(0, self._unwritten - size)
         if self._unwritten <= self.window_bytes:
             self._has_room.set()
-        self._note_ack(source)
+        # Durability is soon told anyway; before that only an agent whose window fills up has to know.
+        self._untold += size
+        is_urgent = self._untold >= self.window_bytes // ACKS_PER_WINDOW
+        self._note_ack(source, is_urgent)
+        if is_urgent:
+            self._untold = 0
 
     def made_durable(self, source: Source) -> None:
         """See Listener."""
-        self._note_ack(source)
+        self._note_ack(source, is_urgent=True)
 
     def paused(self, reason: str) -> None:
         """See run.Session."""
@@ -182,10 +189,10 @@ class Session:
         for handle in self._handles.of_stream(stream):
             self.outbox.resume(handle)
 
-    def _note_ack(self, source: Source) -> None:
+    def _note_ack(self, source: Source, is_urgent: bool) -> None:
         handle = self._handles.handle(source)
         if handle is not None:
-            self.outbox.ack(handle)
+            self.outbox.ack(handle, is_urgent)
 
     def _let_go(self) -> None:
         for source in self._handles.sources:
