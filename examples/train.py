@@ -1,6 +1,6 @@
 """A small real training job: each rank fits a line to its own shard of data, by stochastic gradient descent.
 
-It needs nothing but Python, and writes what training jobs write: lines on stdout, a progress bar and warnings on stderr.
+It needs nothing but Python, and writes what training jobs write: lines on stdout, a bar and warnings on stderr.
 
     mpirun -n 4 --oversubscribe ranklog exec -- python examples/train.py
 """
@@ -23,7 +23,7 @@ def rank_of(environ: dict[str, str]) -> int:
 
 
 def shard(rank: int, points: int) -> list[tuple[float, float]]:
-    """This rank's data: y = 3x - 1 with noise."""
+    """Make this rank's data: y = 3x - 1 with noise."""
     source = random.Random(rank)
     xs = (source.uniform(-1, 1) for _ in range(points))
     return [(x, 3 * x - 1 + source.gauss(0, 0.1)) for x in xs]

@@ -1,7 +1,6 @@
 """Composes the agent's core: tracks over files, a session over the wire. Deterministic, given its files and times.
 
-The shells feed it: "look at this path", "the collector says", and ask it: "what shall I send". It never waits. Files
-are reached through the small interface below, which tests replace by a model of a file system.
+The shells feed it: "look at this path", "the collector says", and ask it: "what shall I send". It never waits.
 """
 
 from __future__ import annotations
@@ -9,50 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol
 from zlib import crc32
 
+from ranklog_agent.core import copies
+from ranklog_agent.core.copies import Kind, prefix_crc
 from ranklog_agent.core.facts import Identity, Sight, StreamName, spelled
 from ranklog_agent.core.incarnation import TAIL_BYTES, Incarnation
 from ranklog_agent.core.matching import Candidate, Remembered, suspects
+from ranklog_agent.core.ports import File, Files
 from ranklog_agent.core.shipping import Closing, Opening, Resume, Session, Telling
 from ranklog_agent.core.track import Read, Track
-
-
-class File(Protocol):
-    """An open file; it can be read as long as it is held, whatever became of its name."""
-
-    @property
-    def identity(self) -> Identity:
-        """Which file it is."""
-
-    def sight(self) -> Sight:
-        """Its present size and number of names."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Bytes at an offset; fewer at the end; none if it cannot be read now."""
-
-    def again(self) -> File:
-        """The same file, held once more."""
-
-    def has_writer(self) -> bool:
-        """Whether any process may still write to it."""
-
-    def close(self) -> None:
-        """Let it go."""
-
-
-class Files(Protocol):
-    """The node's file system."""
-
-    def identity_at(self, path: str) -> Identity | None:
-        """Which regular file the path names now."""
-
-    def open(self, path: str) -> File | None:
-        """Hold the regular file that the path names now; None if there is none or it may not be read."""
-
-    def siblings(self, path: str) -> list[str]:
-        """Paths of the other regular files in the same folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +32,6 @@ class ChunkOut:
     round: int
 
 
-PIECE_BYTES = 1 << 20
-"""What is read at once when a file's beginning is compared."""
 ORPHAN_QUIET_NS = 2_000_000_000
 """How long a nameless file must not have grown before it is worth asking who still writes to it."""
 
@@ -119,14 +82,11 @@ class Engine:
             file = self.files.open(path)
             if file is None:
                 return in_doubt
-            try:
-                size = file.sight().size
-                if any(size >= cut and _prefix_crc(file, cut) == crc for cut, crc in track.cut):
-                    return True
-                if size == 0 or self._equals_present(track, file, min(size, PIECE_BYTES)):
-                    return in_doubt
-            finally:
-                file.close()
+            present = self._held.get(track.current.number) if track.current else None
+            kind = copies.kind_of(file, track, present)
+            file.close()
+            if kind is not Kind.OTHER:
+                return kind is Kind.COPY or in_doubt
         return False
 
     def _namesakes(self, path: str) -> Iterator[Track]:
@@ -134,10 +94,6 @@ class Engine:
         for end in range(path.rfind("/") + 2, len(path)):
             if path[end] in ".-_~" and path[:end] in self.tracks:
                 yield self.tracks[path[:end]]
-
-    def _equals_present(self, track: Track, file: File, length: int) -> bool:
-        held = self._held.get(track.current.number) if track.current else None
-        return held is not None and held.read(0, length) == file.read(0, length)
 
     def look(self, track: Track, now_ns: int) -> bool:
         """See what has become of a track's files; returns whether there is anything new."""
@@ -431,7 +387,7 @@ class Engine:
         file = self._held.get(one.number)
         if file is None or file.read(one.sent - len(one.tail), len(one.tail)) != one.tail:
             return None
-        if not one.passed(resume.offset, resume.crc) and _prefix_crc(file, resume.offset) != resume.crc:
+        if not one.passed(resume.offset, resume.crc) and prefix_crc(file, resume.offset) != resume.crc:
             return None
         start = max(0, resume.offset - TAIL_BYTES)
         return file.read(start, resume.offset - start)
@@ -447,7 +403,7 @@ class Engine:
         if track.is_snapshot:
             track.cut_short(one, None, now_ns)
             return
-        copy = self._find_copy(track, one) if one.sent else None
+        copy = copies.find(self.files, track.path, one, self.is_held) if one.sent else None
         track.cut_short(one, copy.sight().size if copy else None, now_ns)
         self._begin_again(track, one, now_ns)
         if copy is None:
@@ -467,25 +423,6 @@ class Engine:
             again.segment = self.mint()
         track.saw({again.number: file.sight()}, now_ns)
 
-    def _find_copy(self, track: Track, one: Incarnation) -> File | None:
-        """Find a sibling named after the file that holds all that was sent of it.
-
-        It must be younger than the first look at the file: an earlier rotation may begin with the same banner.
-        """
-        name = track.path.rpartition("/")[2]
-        for path in self.files.siblings(track.path):
-            if not path.rpartition("/")[2].startswith(name):
-                continue
-            file = self.files.open(path)
-            if file is None:
-                continue
-            is_older = not file.identity.birth_ns or file.identity.birth_ns < one.since_ns
-            is_other = is_older or file.sight().size < one.sent or self.is_held(file.identity)
-            if not is_other and _prefix_crc(file, one.sent) == one.crc:
-                return file
-            file.close()
-        return None
-
     def _end_orphans(self, track: Track, sights: dict[int, Sight], now_ns: int) -> None:
         """Files without a name and without a writer have said all they will ever say."""
         for one in track.incarnations:
@@ -497,10 +434,3 @@ class Engine:
                 continue
             track.saw({one.number: held.sight()}, now_ns)
             track.ended(one)
-
-
-def _prefix_crc(file: File, length: int) -> int:
-    crc = 0
-    for offset in range(0, length, PIECE_BYTES):
-        crc = crc32(file.read(offset, min(PIECE_BYTES, length - offset)), crc)
-    return crc

@@ -1,0 +1,60 @@
+"""Copies that rotations make (`copytruncate`): a copy goes on where a truncated file ends; it is no file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from zlib import crc32
+
+from ranklog_agent.core.facts import Identity
+from ranklog_agent.core.incarnation import Incarnation
+from ranklog_agent.core.ports import File, Files
+from ranklog_agent.core.track import Track
+
+PIECE_BYTES = 1 << 20
+"""What is read at once when files are compared."""
+
+
+class Kind(Enum):
+    """What a file is to another one after which it is named."""
+
+    COPY = "it begins with what the other held when that was truncated"
+    DOUBTFUL = "it is empty, or equals the other so far"
+    OTHER = "it holds something else"
+
+
+def kind_of(file: File, track: Track, present: File | None) -> Kind:
+    """Compare a file with a track's truncated incarnations and with its present file."""
+    size = file.sight().size
+    if any(size >= cut and prefix_crc(file, cut) == crc for cut, crc in track.cut):
+        return Kind.COPY
+    length = min(size, PIECE_BYTES)
+    if size == 0 or (present is not None and present.read(0, length) == file.read(0, length)):
+        return Kind.DOUBTFUL
+    return Kind.OTHER
+
+
+def find(files: Files, path: str, one: Incarnation, is_held: Callable[[Identity], bool]) -> File | None:
+    """Find a sibling named after the file that holds all that was sent of it, and hold that.
+
+    It must be younger than the first look at the file: an earlier rotation may begin with the same banner.
+    """
+    name = path.rpartition("/")[2]
+    for sibling in files.siblings(path):
+        file = files.open(sibling) if sibling.rpartition("/")[2].startswith(name) else None
+        if file is None:
+            continue
+        is_older = not file.identity.birth_ns or file.identity.birth_ns < one.since_ns
+        is_other = is_older or file.sight().size < one.sent or is_held(file.identity)
+        if not is_other and prefix_crc(file, one.sent) == one.crc:
+            return file
+        file.close()
+    return None
+
+
+def prefix_crc(file: File, length: int) -> int:
+    """CRC-32 of a file's first bytes."""
+    crc = 0
+    for offset in range(0, length, PIECE_BYTES):
+        crc = crc32(file.read(offset, min(PIECE_BYTES, length - offset)), crc)
+    return crc
