@@ -203,6 +203,17 @@ class Run:
         self._jobs += begun
         return begun
 
+    def start_to_be_killed(self, commands: Sequence[HostCommand]) -> list[HostProcess]:
+        """Start a job with nothing around its launcher, so that signals get there."""
+        popen = self.cluster.hosts.popen
+        with self._console.open("ab") as console:
+            begun = [
+                popen(one.host, *one.argv, env=one.env, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+                for one in commands
+            ]
+        self._jobs += begun
+        return begun
+
     def finish(self, commands: Sequence[HostCommand], timeout_s: float = 60) -> list[int]:
         """Run a job to its end, and the run; returns the exit codes of the job's commands."""
         codes = [process.wait() for process in self.start(commands, timeout_s)]
