@@ -10,12 +10,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ranklog_collector.app import serving
 from ranklog_collector.config import Config
 from ranklog_collector.core import journal
 from tests.support.collector_agent import TIMEOUT_S, Agent, hello
+from tests.system.conftest import require
 
 AZURE_PYTHON = os.environ.get("RANKLOG_AZUREML_PYTHON", "")
 """A Python that has azureml-core; CI installs one."""
@@ -119,9 +118,6 @@ def test_a_node_that_goes_silent_is_lost_within_seconds_and_back_when_it_speaks(
                 await agent.append(1, b"before after", 0, 6)
                 await agent.durable(1, 6)
             await until_told(folder, "node node0 (10.77.0.10) is lost")
-            entries, _ = journal.read((folder / ".ranklog/journal/events.jsonl").read_bytes())
-            joined, lost = (entry.time for entry in entries if isinstance(entry, journal.Node))
-            assert lost - joined < 5_000_000_000
             assert json.loads((folder / "run.json").read_text())["nodes"][0]["state"] == "lost"
             async with Agent(collector.address, greeting=node(0)) as agent:
                 await until_told(folder, "rank_0 on node node0 is back")
@@ -131,6 +127,8 @@ def test_a_node_that_goes_silent_is_lost_within_seconds_and_back_when_it_speaks(
 
     run(story())
     assert (folder / "logs/a.log").read_bytes() == b"before after"
+    entries, _ = journal.read((folder / ".ranklog/journal/events.jsonl").read_bytes())
+    assert [one.event for one in entries if isinstance(one, journal.Node)] == ["joined", "lost", "rejoined"]
 
 
 def test_an_agent_that_only_beats_its_heart_is_not_lost(tmp_path: Path) -> None:
@@ -204,8 +202,8 @@ def test_a_job_from_its_start_to_its_end(tmp_path: Path) -> None:
     assert json.loads((folder / "run.json").read_text())["state"] == "failed"
 
 
-@pytest.mark.skipif(not AZURE_PYTHON and not os.environ.get("CI"), reason="RANKLOG_AZUREML_PYTHON names no Python")
 def test_azure_mls_own_parser_prints_its_table(tmp_path: Path) -> None:
+    require(None if AZURE_PYTHON else "RANKLOG_AZUREML_PYTHON names no Python that has azureml-core")
     script = """
 import sys
 from azureml.core.script_run import ScriptRun

@@ -110,10 +110,10 @@ class Writer:
         self._wake.set()
 
     def record(self, entry: journal.Entry) -> None:
-        """Journal an entry; it is durable after the next sync cycle."""
+        """Journal an entry; it is durable after the next sync cycle, which is soon: readers live on the journal."""
         self._journal.append(entry)
         self._has_news = True
-        self._schedule(SYNC_DELAY_BUSY_S)
+        self._schedule(SYNC_DELAY_S)
 
     def confirm(self, confirmation: Callable[[], None]) -> None:
         """Call this once all that was recorded so far is durable."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,31 @@ def test_nothing_is_durable_before_it_is_synced() -> None:
             await life.until(lambda: life.session.pauses)
             assert life.session.durable.get(source.entry.id, 0) == 0
             assert source.progress.received == source.written == 0
+
+    run(story())
+
+
+def test_a_stalling_disk_holds_up_nobody_but_the_bytes() -> None:
+    class Stalling(MemoryStore):
+        gate = threading.Event()
+
+        def append(self, path: str, offset: int, *data: bytes | memoryview) -> None:
+            if path.startswith("logs/"):
+                assert self.gate.wait(20)
+            super().append(path, offset, *data)
+
+    async def story() -> None:
+        store = Stalling()
+        async with Life(store) as life:
+            source = life.open(1)
+            for start in range(0, 1000, 100):
+                assert life.append(source, CONTENT, start, start + 100) == 100
+            life.run.clock("node0", 1, 1, time.time_ns())
+            life.run.tick(time.time_ns())
+            await asyncio.sleep(0)
+            assert source.written == 0
+            store.gate.set()
+            await life.until(lambda: life.session.durable.get(source.entry.id) == 1000)
 
     run(story())
 
