@@ -8,6 +8,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from signal import Signals
 
 import click
 
@@ -55,18 +56,20 @@ def _cells(row: Row) -> list[str]:
 
 def _facts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[tuple[str, str]]:
     code = f", exit code {outcome.exit_code}" if outcome.exit_code else ""
-    yield "result", f"{summary.state} after {duration_text(summary.duration_ns)}{code}"
-    if summary.first_failure:
+    state = summary.state if outcome.stopped_by is None else f"stopped by {Signals(outcome.stopped_by).name}"
+    yield "result", f"{state} after {duration_text(summary.duration_ns)}{code}"
+    if summary.first_failure and outcome.stopped_by is None:
         yield "failure", summary.first_failure
     yield from (("warning", text) for text in _doubts(order, outcome, summary))
     if summary.is_complete:
         yield "complete", f"{summary.verified:,} bytes in {summary.files} files, every checksum agrees"
     for text in summary.losses:
         yield "missing", text
+    if summary.leftover:
+        yield "missing", f"{summary.leftover:,} bytes of what the job wrote have not been fetched"
     yield from (("note", text) for text in summary.notes)
-    if not summary.is_complete and not summary.losses:
-        yield "collected", f"{summary.bytes:,} bytes, {summary.verified:,} of them confirmed as whole files"
     if not summary.is_complete:
+        yield "collected", f"{summary.bytes:,} bytes, {summary.verified:,} of them confirmed as whole files"
         yield "spool", f"{order.spool} still has what the job wrote"
     yield "folder", relative(outcome.folder)
     yield from zip(("next", ""), _next(order, outcome, summary), strict=True)
@@ -86,7 +89,8 @@ def _doubts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[str]:
 def _next(order: Order, outcome: Outcome, summary: Summary) -> Iterator[str]:
     is_found = os.path.abspath(root_folder(None)) == order.root
     run = order.run_id if is_found else shlex.quote(relative(outcome.folder))
-    rank = f" --rank {summary.failed_rank} --tail {TAIL_LINES}" if summary.failed_rank is not None else ""
+    is_failed = summary.failed_rank is not None and outcome.stopped_by is None
+    rank = f" --rank {summary.failed_rank} --tail {TAIL_LINES}" if is_failed else ""
     yield f"ranklog logs {run}{rank}"
     yield f"ranklog ps {run}" if summary.is_complete else f"ranklog verify {run}"
 

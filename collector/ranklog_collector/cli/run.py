@@ -95,7 +95,7 @@ def _open_view(order: Order, plan: Plan, folder: str, options: dict[str, Any]) -
 
 
 def _end(order: Order, outcome: Outcome, keeps_spool: bool) -> None:
-    summary = summarize(RunFolder(outcome.folder))
+    summary = summarize(RunFolder(outcome.folder), order.spool)
     print_ending(order, outcome, summary)
     if summary.is_complete and not keeps_spool and not family.keepers(order.spool, order.hostname):
         shutil.rmtree(order.spool, ignore_errors=True)

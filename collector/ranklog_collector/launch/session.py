@@ -50,6 +50,8 @@ class Outcome:
     """How it went."""
 
     exit_code: int
+    stopped_by: int | None
+    """The signal by which somebody asked to stop, if so."""
     plan: Plan
     folder: str
 
@@ -87,7 +89,8 @@ class Session:
             except CollectorError as error:
                 raise LaunchError(str(error)) from None
             await self._unless_hurried(_finished(view))
-        return Outcome(exit_code(endings, self._stopping.exit_code), plans[0], run.folder)
+        code = exit_code(endings, self._stopping.exit_code)
+        return Outcome(code, self._stopping.first, plans[0], run.folder)
 
     async def _around_job(self, view: View, address: str, token: str, plans: Sequence[Plan]) -> Sequence[Ending]:
         order, children = self._order, self._children

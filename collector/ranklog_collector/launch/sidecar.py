@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import BinaryIO
@@ -14,7 +15,9 @@ from ranklog_collector.launch.children import Child, Children
 from ranklog_collector.launch.endings import Ending
 from ranklog_collector.launch.errors import LaunchError
 
-RESTARTS_MAX = 5
+RESTARTS_MAX = 3
+"""In a row: an agent that has lived for LIVED_S was in order."""
+LIVED_S = 60.0
 RESTART_S = 0.5
 """Before the first new start; each further one takes twice as long."""
 READY_S = 15.0
@@ -47,17 +50,20 @@ class Sidecar:
 
     async def run(self) -> None:
         """Start the agent, and again if it dies, until it has done its work or dies too often."""
-        for attempt in range(RESTARTS_MAX + 1):
+        deaths = 0
+        while True:
+            began_s = time.monotonic()
             status = await self._live()
-            if status == 0 or (self._is_finishing.is_set() and attempt > 0):
+            if status == 0 or (deaths and self._is_finishing.is_set()):
                 return
-            words = Ending(status).words if status is not None else "could not be started"
-            if attempt < RESTARTS_MAX:
-                self._say(f"the agent {words}; it is started again, the job is not affected")
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._is_finishing.wait(), RESTART_S * 2**attempt)
-            else:
+            deaths = 1 if time.monotonic() - began_s > LIVED_S else deaths + 1
+            words = "could not be started" if status is None else Ending(status).words
+            if deaths > RESTARTS_MAX:
                 self._say(f"the agent {words}; it is not started any more, the job goes on without it")
+                return
+            self._say(f"the agent {words}; it is started again, the job is not affected")
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._is_finishing.wait(), RESTART_S * 2 ** (deaths - 1))
 
     async def finish(self, task: asyncio.Task[None], timeout_s: float, hurry: asyncio.Event) -> None:
         """Have everything delivered and `task`, which is `run`, end; with `hurry` or after the time at once."""

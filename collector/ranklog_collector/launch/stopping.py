@@ -12,7 +12,8 @@ from dataclasses import dataclass
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FORWARDED = (signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 SAME_S = 0.1
-"""A signal that comes again so soon was sent twice: `timeout` tells its child and then the whole process group."""
+"""A signal that comes again so soon was sent twice, unless somebody pressed a key again: `timeout` tells its child, and
+then the whole process group."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Stopping:
         if number not in STOPPING:
             return [] if is_from_terminal or self.is_job_over else [Forward(number)]
         before, self._latest = self._latest, (number, now_s)
-        if before[0] == number and now_s - before[1] < SAME_S:
+        if not is_from_terminal and before[0] == number and now_s - before[1] < SAME_S:
             return []
         if self.is_job_over:
             self.exit_code = 128 + number

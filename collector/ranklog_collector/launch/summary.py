@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ranklog_collector.launch.leftover import leftover
 from ranklog_collector.launch.progress import latest_attempts
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.lines import last_lines_start
@@ -57,15 +58,17 @@ class Summary:
     """Of all collected files."""
     verified: int
     """Bytes whose number and checksum collector and agent have agreed on at the end of their files."""
+    leftover: int
+    """Bytes of the job's output that are only in the spool."""
 
     @property
     def is_complete(self) -> bool:
         """Whether every byte is there, and known to be right."""
-        return not self.losses and self.verified == self.bytes
+        return not self.losses and not self.leftover and self.verified == self.bytes
 
 
-def summarize(folder: RunFolder) -> Summary:
-    """Sum up a run that is over, from its folder."""
+def summarize(folder: RunFolder, spool: str) -> Summary:
+    """Sum up a run that is over, from its folder and from what is in the spool."""
     views = processes(folder.state)
     problems, doubts = losses(folder.state)
     segments = _final(folder.state)
@@ -83,6 +86,7 @@ def summarize(folder: RunFolder) -> Summary:
         files=len(folder.state.streams),
         bytes=sum(stream.size for stream in folder.state.streams.values()),
         verified=sum(segment.closed.size for segment in segments if segment.closed is not None),
+        leftover=leftover(spool, folder.state),
     )
 
 

@@ -17,7 +17,8 @@ _HELD_MAX = 10_000
 class Labels:
     """Makes labels.
 
-    A reader of one stream needs none, unless `is_always`; `is_aligned` makes each as wide as the widest so far.
+    A reader of one stream needs none, unless `is_always`. With `is_aligned` those of ranks are as wide as the widest so
+    far.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class Labels:
 
     def _make(self, streams: Sequence[int]) -> bytes:
         sources = self._reader.sources
+        rank = sources[streams[0]].rank
         name = printable(label([sources[stream] for stream in streams]))
-        if len(name) > self._width:
+        if rank is not None and len(name) > self._width:
             self._held, self._width = {}, len(name)
         text, padding = f"[{name}]", " " * (self._width - len(name)) if self._is_aligned else ""
         if self._colour:
-            rank = sources[streams[0]].rank
             colour = _BOLD if rank is None or len(streams) > 1 else _COLOURS[rank % len(_COLOURS)]
             text = f"\x1b[{colour}m{text}\x1b[0m"
         return f"{text}{padding} ".encode()

@@ -56,7 +56,7 @@ def test_a_launcher_speaks_under_its_name(tmp_path: Path, capfd: Capture) -> Non
     run.write(run.stream("mpi", role="launcher_log", process=key), b"hello\n", at=1)
     run.write(rank, b"world\n", at=2)
     run.end()
-    assert Shown(run, PLAIN, capfd).finish() == "[mpirun] hello\n[0]      world\n"
+    assert Shown(run, PLAIN, capfd).finish() == "[mpirun] hello\n[0] world\n"
 
 
 def test_without_a_terminal_every_line_is_shown(tmp_path: Path, capfd: Capture) -> None:

@@ -45,6 +45,12 @@ def test_a_signal_that_is_sent_to_us_and_to_our_group_counts_once() -> None:
     assert kinds(stopping.take(signal.SIGTERM, False, 2.0)) == [Say, Kill()]
 
 
+def test_two_keys_pressed_fast_are_two() -> None:
+    stopping = Stopping()
+    assert stopping.take(signal.SIGINT, True, 1.0)
+    assert kinds(stopping.take(signal.SIGINT, True, 1.01)) == [Say, Kill()]
+
+
 def test_once_the_job_is_over_a_signal_ends_the_waiting() -> None:
     stopping = Stopping(is_job_over=True)
     assert stopping.take(signal.SIGINT, True, 1.0) == [Hurry()]

@@ -11,8 +11,8 @@ from tests.support.run_writer import RunWriter, job
 SECOND = 10**9
 
 
-def summary(run: RunWriter) -> Summary:
-    return summarize(RunFolder(str(run.folder)))
+def summary(run: RunWriter, spool: Path | None = None) -> Summary:
+    return summarize(RunFolder(str(run.folder)), str(spool or run.folder / "no spool"))
 
 
 def test_each_process_has_its_row(tmp_path: Path) -> None:
@@ -130,3 +130,19 @@ def test_of_a_file_that_was_rewritten_only_the_last_version_counts(tmp_path: Pat
     run.snapshot(whole, b"second!")
     found = summary(run)
     assert (found.bytes, found.verified) == (8, 8)
+
+
+def test_a_run_is_not_complete_as_long_as_its_spool_has_more(tmp_path: Path) -> None:
+    source = tmp_path / "spool/streams/0-1-2/stdout.log"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"12345")
+    run = RunWriter(tmp_path / "r")
+    run.node("n0")
+    run.rank(0)
+    assert summary(run, tmp_path / "spool").leftover == 5
+    stream = run.output(0, source=str(source))
+    run.write(stream, b"123")
+    run.close(stream)
+    assert (summary(run, tmp_path / "spool").leftover, summary(run, tmp_path / "spool").is_complete) == (2, False)
+    source.write_bytes(b"123")
+    assert summary(run, tmp_path / "spool").is_complete
