@@ -266,6 +266,29 @@ def test_limits_hold(tmp_path: Path) -> None:
     run(story())
 
 
+def test_processes_nodes_and_gaps_have_limits_too(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(config(tmp_path, limits=Limits(streams_max=2))) as collector:
+            async with Agent(collector.address) as agent:
+                for number in range(3):
+                    await agent.process(f"k{number}", started=b"{}")
+                assert await agent.ended() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert "2 processes" in agent.details
+            async with Agent(collector.address) as agent:
+                await agent.open(1)
+                for offset in range(1001):
+                    await agent.say(pb.FromAgent(gap=pb.Gap(handle=1, offset=offset, unknown=True)))
+                assert await agent.ended() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert "gaps" in agent.details
+            async with Agent(collector.address, greeting=hello(node_id="node1")):
+                pass
+            async with Agent(collector.address, greeting=hello(node_id="node2")) as agent:
+                assert await agent.ended() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert "2 nodes" in agent.details
+
+    run(story())
+
+
 def test_an_agent_that_ignores_its_window_is_slowed_down_not_swallowed(tmp_path: Path) -> None:
     content = bytes(8 << 20)
     limits = Limits(window_bytes_max=64 << 10, window_bytes_min=64 << 10)

@@ -48,6 +48,8 @@ class Stream:
     former_paths: list[str] = field(default_factory=list)
     snapshot: Source | None = None
     """The one that the file is."""
+    incoming: dict[int, Source] = field(default_factory=dict)
+    """Snapshots that are not published."""
 
     def move_to(self, path: str) -> None:
         """Its file is at `path` now."""
@@ -138,13 +140,18 @@ class RunState:
         except KeyError:
             return
 
-    def published(self, source: Source) -> None:
-        """A snapshot has become its stream's file; the one before it is history."""
-        former, source.stream.snapshot = source.stream.snapshot, source
+    def published(self, source: Source) -> list[Source]:
+        """A snapshot has become its stream's file; returns older ones that nobody will finish any more."""
+        stream = source.stream
+        former, stream.snapshot = stream.snapshot, source
         source.confirmed = True
-        if former is not None and former is not source:
-            self.sources.pop(former.entry.id, None)
-            self._sources.pop(former.number, None)
+        stream.incoming.pop(source.number, None)
+        abandoned = [one for one in stream.incoming.values() if one.number < source.number and one.listener is None]
+        for one in (*abandoned, *([former] if former not in (None, source) else [])):
+            stream.incoming.pop(one.number, None)
+            self.sources.pop(one.entry.id, None)
+            self._sources.pop(one.number, None)
+        return abandoned
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
@@ -188,4 +195,6 @@ class RunState:
             file.assembly.replay_extent(Extent(entry.segment, 0, 0))
         source = Source(entry.segment, stream, file, file.assembly.open(entry.segment), entry)
         self.sources[entry.id] = self._sources[entry.segment] = source
+        if source.is_snapshot:
+            stream.incoming[source.number] = source
         self.last_segment = max(self.last_segment, entry.segment)

@@ -23,6 +23,8 @@ from ranklog_collector.ingest.writer import Writer
 from ranklog_collector.store.api import Store
 
 TAIL_BYTES = 4096
+GAPS_MAX = 1000
+"""Of one segment."""
 SEGMENTS_PER_STREAM = 10
 """On average, at most."""
 
@@ -86,12 +88,19 @@ class Run:
     async def serve(self) -> None:
         """Write and publish until `stop`; then the folder is complete and let go of."""
         self._publisher.touch()
+        writing = asyncio.create_task(self._writer.run())
         publishing = asyncio.create_task(self._publisher.run())
         try:
-            await self._writer.run()
-        finally:
+            # As a rule the writer ends first, when it is told to; if either fails the other is not left behind.
+            await asyncio.wait((writing, publishing), return_when=asyncio.FIRST_COMPLETED)
+            self._writer.stop()
+            await writing
             self._publisher.stop()
-            await asyncio.gather(publishing, return_exceptions=True)
+            await publishing
+        finally:
+            writing.cancel()
+            publishing.cancel()
+            await asyncio.gather(writing, publishing, return_exceptions=True)
             self._store.close()
 
     def stop(self) -> None:
@@ -109,8 +118,14 @@ class Run:
     # ---- nodes ------------------------------------------------------------------------------------------------------
 
     def join(self, greeting: Greeting, session: Session) -> bool:
-        """Let a session speak for its node, and end the one that did; False if a newer agent does."""
+        """Let a session speak for its node, and end the one that did; False if a newer agent does.
+
+        Raises RefusedError.
+        """
         node_id, now_ns = greeting.node_id, time.time_ns()
+        nodes = self._state.presence.nodes
+        if node_id not in nodes and len(nodes) >= self._streams_max:
+            raise RefusedError(Refusal.RESOURCE_EXHAUSTED, f"run {self.run_id} has {len(nodes)} nodes already")
         if self._state.presence.is_fenced(node_id, greeting.epoch):
             self._record(journal.Node(node_id, "fenced", now_ns, epoch=greeting.epoch))
             return False
@@ -147,7 +162,10 @@ class Run:
     def process(
         self, node_id: str, key: str, event: str, record: journal.Record, confirmation: Callable[[], None]
     ) -> None:
-        """Take a fact about a process; `confirmation` is called when it is durable."""
+        """Take a fact about a process; `confirmation` is called when it is durable. Raises RefusedError."""
+        processes = self._state.presence.processes
+        if processes.get(node_id, key) is None and len(processes) >= self._streams_max:
+            raise RefusedError(Refusal.RESOURCE_EXHAUSTED, f"run {self.run_id} has {len(processes)} processes already")
         for entry in self._state.presence.process(node_id, key, event, record, time.time_ns()):
             self._record(entry)
         self._writer.confirm(confirmation)
@@ -196,7 +214,9 @@ class Run:
         return True
 
     def gap(self, source: Source, at: int, end: int | None, reason: str) -> None:
-        """Bytes of a segment are lost; told again it changes nothing."""
+        """Bytes of a segment are lost; told again it changes nothing. Raises RefusedError."""
+        if at not in source.gaps and len(source.gaps) >= GAPS_MAX:
+            raise RefusedError(Refusal.RESOURCE_EXHAUSTED, f"a segment has {GAPS_MAX} gaps already")
         if at not in source.gaps:
             self._record(journal.Gap(source.number, at, end, reason, time.time_ns()))
 
@@ -229,9 +249,9 @@ class Run:
         for session in self.sessions:
             session.resumed()
 
-    def published(self, source: Source) -> None:
+    def published(self, source: Source) -> list[Source]:
         """See Owner."""
-        self._state.published(source)
+        return self._state.published(source)
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 

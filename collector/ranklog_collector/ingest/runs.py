@@ -66,8 +66,9 @@ class Runs:
             if run_id not in self._opening:
                 if len(self._open) + len(self._opening) >= self._runs_max:
                     raise RefusedError(Refusal.RESOURCE_EXHAUSTED, f"the collector has {self._runs_max} runs already")
-                self._opening[run_id] = asyncio.create_task(self._open_run(run_id, experiment))
-            # Whoever waits here may go away; the run is opened all the same.
+                opening = self._opening[run_id] = asyncio.create_task(self._open_run(run_id, experiment))
+                # Whoever waits for it may go away; it is opened all the same, or somebody must hear why not.
+                opening.add_done_callback(lambda task: task.cancelled() or task.exception())
             await asyncio.shield(self._opening[run_id])
         return self._open[run_id]
 

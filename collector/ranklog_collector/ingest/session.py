@@ -39,7 +39,9 @@ class Session:
     # ---- from the agent ---------------------------------------------------------------------------------------------
 
     def receive(self, message: pb.FromAgent, payload: memoryview) -> bool:
-        """Take one message; False if it was the last. Raises RefusedError."""
+        """Take one message; False if there is nothing more to be said. Raises RefusedError."""
+        if self.outbox.is_over:
+            return False
         now_ns = time.time_ns()
         self._run.heard(self._node_id, now_ns)
         kind = message.WhichOneof("kind")

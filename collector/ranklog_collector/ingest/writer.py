@@ -50,8 +50,8 @@ class Owner(Protocol):
     def resumed(self) -> None:
         """Writing goes on."""
 
-    def published(self, source: Source) -> None:
-        """A snapshot has become its stream's file."""
+    def published(self, source: Source) -> list[Source]:
+        """A snapshot has become its stream's file; returns older ones whose files are of no use any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,8 @@ class Writer:
         del self._renaming[: len(renaming)]
         del self._publishing[: len(publishing)]
         for source in publishing:
-            self._owner.published(source)
+            abandoned = self._owner.published(source)
+            await self._in_thread(self._remove, [one.file.path for one in abandoned])
             if source.listener is not None:
                 source.listener.made_durable(source)
 
@@ -232,6 +233,10 @@ class Writer:
         for source in publishing:
             self._store.rename(source.file.path, source.stream.path)
         self._store.sync(())
+
+    def _remove(self, paths: list[str]) -> None:
+        for path in paths:
+            self._store.remove(path)
 
     # ---- syncing ----------------------------------------------------------------------------------------------------
 

@@ -272,6 +272,40 @@ def test_only_the_last_of_many_snapshots_is_remembered() -> None:
     run(story())
 
 
+def test_a_snapshot_that_was_given_up_leaves_nothing_behind() -> None:
+    async def story() -> None:
+        store = MemoryStore()
+        async with Life(store) as life:
+            given_up = life.open(1, snapshot=True)
+            life.append(given_up, CONTENT, 0, 100)
+            await life.until(lambda: life.session.durable.get(given_up.entry.id) == 100)
+            given_up.listener = None
+            source = life.open(2, snapshot=True)
+            life.append(source, CONTENT, 0, 50)
+            life.run.close(source, 50, crc32(CONTENT[:50]))
+            await life.until(lambda: life.session.confirmed)
+            assert [one.number for one, _ in await life.run.known("node0")] == [2]
+        assert not store.list(".ranklog/incoming")
+
+    run(story())
+
+
+def test_a_defect_in_the_publisher_ends_the_run_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: object) -> bytes:
+        raise ZeroDivisionError
+
+    async def story() -> None:
+        store = MemoryStore()
+        recovered = recover(store, "r1", "default", 1)
+        with ThreadPoolExecutor(2) as threads:
+            live = Run("folder", store, recovered, threads, streams_max=100)
+            monkeypatch.setattr(publisher, "process_status", defect)
+            with pytest.raises(ZeroDivisionError):
+                await live.serve()
+
+    run(story())
+
+
 CONTENTS = {number: random.Random(number).randbytes(number * 977) for number in (1, 2, 11, 21, 22, 23)}
 
 
