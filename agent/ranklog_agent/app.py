@@ -62,6 +62,7 @@ class Agent:
         self._reason = "ended"
         self._has_left = False
         self._call: link.Call | None = None
+        self._writing = asyncio.Lock()
         self._answers: list[pb.FromCollector] = []
         """What the collector has said and the mirror not yet heard."""
         self._complained: set[str] = set()
@@ -148,7 +149,7 @@ class Agent:
             return
         undelivered = await self._in_mirror(lambda: self._mirror.backlog)
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.TimeoutError, asyncio.InvalidStateError):
-            await call.write(wire.goodbye(reason, undelivered))
+            await self._write(call, wire.goodbye(reason, undelivered))
             await call.done_writing()
             await asyncio.wait_for(call.wait_for_connection(), 1.0)
             await asyncio.wait_for(call.code(), 2.0)
@@ -270,7 +271,7 @@ class Agent:
     async def _keep_beating(self, call: link.Call) -> None:
         while True:
             # Measured by the mirror's thread; asking it now would make a stalled disk look like a lost node.
-            await call.write(wire.heartbeat(time.time_ns(), self._clock.best, self._mirror.last_backlog))
+            await self._write(call, wire.heartbeat(time.time_ns(), self._clock.best, self._mirror.last_backlog))
             await asyncio.sleep(self._config.heartbeat_s)
 
     async def _keep_sending(self) -> None:
@@ -293,7 +294,12 @@ class Agent:
         if call is not None:
             with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 for message in messages:
-                    await call.write(message)
+                    await self._write(call, message)
+
+    async def _write(self, call: link.Call, message: bytes) -> None:
+        """Write one message after the other: of two at once gRPC refuses one and ends the call."""
+        async with self._writing:
+            await call.write(message)
 
     def _heed_farewell(self, message: pb.FromCollector) -> None:
         if message.farewell.reason == pb.Farewell.FENCED:
