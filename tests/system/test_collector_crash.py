@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import orjson
 import pytest
 
 from ranklog_collector.core import journal
@@ -185,3 +186,33 @@ def test_a_restarted_collector_remembers_the_story_and_the_newest_epoch(collecto
         "node node0 (10.0.0.1) has rejoined, ranklog test",
         "the collector was shut down",
     ]
+
+
+def test_a_run_that_ended_while_no_collector_wrote_so_is_finished_by_the_next_one(
+    collector: CollectorProcess, tmp_path: Path
+) -> None:
+    """Nobody would ever ask for it again: its agents are gone for good."""
+    key = "0-1-1"
+    started = orjson.dumps({"key": key, "pid": 1, "start_ns": 1, "hostname": "node0", "rank": 0, "world_size": 1})
+    exited = orjson.dumps({"key": key, "end_ns": 2, "exit_code": 0})
+
+    async def story() -> None:
+        async with Agent(collector.address, greeting=hello()) as agent:
+            await agent.process(key, started=started)
+            await agent.process(key, exited=exited)
+            await agent.goodbye()
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+    about = next(tmp_path.glob("runs/*/*/run.json"))
+    wait_for(lambda: '"completed"' in about.read_text())
+    collector.kill()
+    about.write_text(about.read_text().replace('"state": "completed"', '"state": "running"'))
+    collector.start()
+    wait_for(lambda: '"state": "running"' not in about.read_text())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

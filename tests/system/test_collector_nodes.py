@@ -14,10 +14,11 @@ from ranklog_collector.app import serving
 from ranklog_collector.config import Config
 from ranklog_collector.core import journal
 from tests.support.collector_agent import TIMEOUT_S, Agent, hello
+from tests.support.launchers import VENVS
+from tests.support.programs import script
 from tests.system.conftest import require
 
-AZURE_PYTHON = os.environ.get("RANKLOG_AZUREML_PYTHON", "")
-"""A Python that has azureml-core; CI installs one."""
+AZURE_PYTHON = VENVS / "azureml/bin/python"
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -203,17 +204,7 @@ def test_a_job_from_its_start_to_its_end(tmp_path: Path) -> None:
 
 
 def test_azure_mls_own_parser_prints_its_table(tmp_path: Path) -> None:
-    require(None if AZURE_PYTHON else "RANKLOG_AZUREML_PYTHON names no Python that has azureml-core")
-    script = """
-import sys
-from azureml.core.script_run import ScriptRun
-NAMES = {"ProcessInfoFile": "azureml-logs/process_info.json", "ProcessStatusFile": "azureml-logs/process_status.json"}
-class Run(ScriptRun):
-    def __init__(self): pass
-    def get_properties(self): return NAMES
-    def get_details_with_logs(self): return {"logFiles": {p: open(f"{sys.argv[1]}/{p}").read() for p in NAMES.values()}}
-print(Run()._get_process_status())
-"""
+    require(None if AZURE_PYTHON.exists() else "no azureml-core: script/install-test-programs brings it")
 
     async def story() -> None:
         async with serving(config(tmp_path)) as collector:
@@ -222,7 +213,9 @@ print(Run()._get_process_status())
 
     run(story())
     folder = str(tmp_path / "default/r1")
-    table = subprocess.run([AZURE_PYTHON, "-c", script, folder], capture_output=True, text=True, check=True).stdout
+    _, program = script("azureml_table.py")
+    command = [str(AZURE_PYTHON), program, folder]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = table.strip().splitlines()
     assert lines[0].split()[:3] == ["Process", "Status", "Start"]
     assert [line.split()[:2] for line in lines[1:]] == [

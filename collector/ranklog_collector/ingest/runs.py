@@ -11,8 +11,11 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from glob import escape, glob
 
+import orjson
+
 from ranklog_collector.core.layout import INTERNAL
-from ranklog_collector.errors import Refusal, RefusedError, StoreError
+from ranklog_collector.core.presence import FINAL
+from ranklog_collector.errors import Refusal, RefusedError, StoreError, StoreLockedError
 from ranklog_collector.ingest.recovery import Recovered, recover
 from ranklog_collector.ingest.run import Run
 from ranklog_collector.store.api import Store
@@ -72,6 +75,13 @@ class Runs:
             await asyncio.shield(self._opening[run_id])
         return self._open[run_id]
 
+    async def take_up(self) -> None:
+        """Open the runs that an earlier collector left unfinished: their agents may have gone, and never come back."""
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, self._unfinished)
+        for run_id, experiment in found:
+            with suppress(RefusedError):
+                await self.get(run_id, experiment)
+
     async def wait_ended(self, run_id: str) -> str:
         """Wait until a run has come and ended; returns its final state."""
         async with self._opened:
@@ -84,6 +94,7 @@ class Runs:
 
     async def serve(self) -> None:
         """Tell the runs the time, until `stop`; then see all of them to their end."""
+        taking_up = asyncio.create_task(self.take_up())
         while not self._stopping.is_set():
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK_S)
@@ -93,7 +104,8 @@ class Runs:
                 idle_ns = now_ns - run.idle_since_ns
                 if not run.sessions and idle_ns > (IDLE_ENDED_NS if run.is_ended else IDLE_NS):
                     self._close(run)
-        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+        taking_up.cancel()
+        await asyncio.gather(taking_up, *self._opening.values(), return_exceptions=True)
         for run in self:
             self._close(run)
         await asyncio.gather(*self._serving.values(), return_exceptions=True)
@@ -120,6 +132,8 @@ class Runs:
         loop = asyncio.get_running_loop()
         try:
             folder, store, recovered = await loop.run_in_executor(self._threads, self._load, run_id, experiment)
+        except StoreLockedError as error:
+            raise RefusedError(Refusal.UNAVAILABLE, str(error)) from error
         except StoreError as error:
             log.error("run %s cannot be opened: %s", run_id, error)
             raise RefusedError(Refusal.UNAVAILABLE, str(error)) from error
@@ -130,6 +144,20 @@ class Runs:
         async with self._opened:
             self._opened.notify_all()
         log.info("run %s is open: %s", run_id, run.folder)
+
+    def _unfinished(self) -> list[tuple[str, str]]:
+        """In a thread: runs below the root whose run.json does not say that they have ended, as (id, experiment)."""
+        found = []
+        for path in glob(os.path.join(escape(self._root), "*", "*", "run.json")):
+            try:
+                with open(path, "rb") as file:
+                    state = orjson.loads(file.read()).get("state")
+            except (OSError, ValueError, AttributeError):
+                continue
+            if state not in FINAL:
+                experiment, run_id = os.path.dirname(path).split(os.sep)[-2:]
+                found.append((run_id, experiment))
+        return found
 
     def _load(self, run_id: str, experiment: str) -> tuple[str, Store, Recovered]:
         """In a thread: a run keeps the folder that it has, whatever experiment a later agent names."""
