@@ -203,7 +203,8 @@ def test_a_run_that_ended_while_no_collector_wrote_so_is_finished_by_the_next_on
             await agent.goodbye()
 
     asyncio.run(asyncio.wait_for(story(), 60))
-    about = next(tmp_path.glob("runs/*/*/run.json"))
+    wait_for(lambda: any(tmp_path.glob("runs/*/*/run.json")))
+    (about,) = tmp_path.glob("runs/*/*/run.json")
     wait_for(lambda: '"completed"' in about.read_text())
     collector.kill()
     about.write_text(about.read_text().replace('"state": "completed"', '"state": "running"'))
