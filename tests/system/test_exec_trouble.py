@@ -170,7 +170,8 @@ def test_killing_exec_kills_the_command_and_loses_none_of_its_words(executor: Ex
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         process.kill()
-        assert process.stdout.read() == b"last words\n"
+        # Killed between writing and noting that it has, it may have said the last piece twice.
+        assert process.stdout.read().endswith(b"last words\n")
     until(lambda: _is_dead(pid), "the command has died")
     until(executor.spool.ends, "its end is recorded")
     assert executor.spool.end().signal == signal.SIGKILL

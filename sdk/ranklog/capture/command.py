@@ -6,6 +6,7 @@ from time import time_ns
 from ranklog.capture import descriptors
 from ranklog.capture.child import Child, become
 from ranklog.capture.descriptors import STDERR, STDOUT
+from ranklog.capture.heir import Heir
 from ranklog.capture.inbox import Dispositions
 from ranklog.capture.oom import Memory
 from ranklog.capture.options import HELP, USAGE, UsageError, parse
@@ -13,7 +14,7 @@ from ranklog.capture.plan import Plan
 from ranklog.capture.record import FILES, ended
 from ranklog.capture.tape import Tape
 from ranklog.capture.terminal import WINDOW, open_raw, window_of
-from ranklog.identity import setting
+from ranklog.capture.witness import Witness
 from ranklog.layout import (
     exit_path,
     prepare,
@@ -51,8 +52,7 @@ def execute(arguments: list[str]) -> int:
     # Only what the start of the command needs was imported before it.
     from ranklog.capture.service import serve
 
-    is_quiet = options.quiet or setting(os.environ, "RANKLOG_QUIET") is not None
-    return serve(capture, dispositions, is_quiet=is_quiet)
+    return serve(capture, dispositions)
 
 
 class Capture:
@@ -63,6 +63,8 @@ class Capture:
 
     def __init__(self, plan: Plan, dispositions: Dispositions) -> None:
         self._folder = plan.folder
+        self.kinds = plan.kinds
+        self.is_quiet = plan.is_quiet
         self._memory = Memory()
         prepare(plan.folder, "procs")
         window = window_of(STDOUT)
@@ -77,6 +79,8 @@ class Capture:
         except BaseException:
             self.child.abandon()
             raise
+        self.heir = Heir(self, [*self.ours, *(each for tape in self.tapes.values() for each in tape.descriptors())])
+        self.witness = Witness()
 
     def _write_record(self, plan: Plan) -> None:
         start_ns = time_ns()
@@ -84,7 +88,6 @@ class Capture:
         prepare(self._folder, f"streams/{self.key}")
         kinds = {kind for group in plan.kinds for kind in group}
         self.tapes = {kind: Tape(os.path.join(self._folder, self._file(kind)), _warn) for kind in kinds}
-        self.kinds = plan.kinds
         reserve_record(exit_path(self._folder, self.key))
         write_record(process_path(self._folder, self.key), plan.started(self.key, self.child.pid, start_ns))
 

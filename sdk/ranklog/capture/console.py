@@ -19,8 +19,7 @@ TTY_FULL_BYTES = 4095
 class Console:
     """Copies a tape to an outlet. The tape is the buffer: all that is kept here is a position.
 
-    The position is also that of a descriptor, which a process forked from this one shares: if this one is killed, the
-    other can go on from there.
+    The position is also that of a descriptor, which the heir shares: it goes on from there if we are killed.
 
     A terminal gets the next piece when its reader has read the last. Launchers pass on what one read gives them, and
     reads that find whole lines give whole lines: otherwise Open MPI 4 tears thousands of them.
@@ -29,28 +28,18 @@ class Console:
     def __init__(self, outlet: "Outlet", tape: "Tape") -> None:
         self._outlet = outlet
         self._tape = tape
-        self._position = os.open(tape.path, os.O_RDONLY | os.O_CLOEXEC)
         self._partial_since_s: float | None = None
         self._is_waiting = False
         self._unread = 0
         self.due_s: float | None = None
         """When to pump even if nothing happens (monotonic clock)."""
-        self.sent = 0
+        self.sent = os.lseek(tape.position, 0, os.SEEK_CUR)
         """Bytes that the launcher has taken."""
 
     @property
     def unsent(self) -> int:
         """Bytes that the launcher has yet to take; 0 if it takes none any more."""
         return self._tape.size - self.sent if self._outlet.is_open else 0
-
-    def descriptors(self) -> list[int]:
-        """All that it has open."""
-        return [self._position, *self._outlet.descriptors()]
-
-    def take_over(self) -> None:
-        """Go on where the process from which this one was forked has got to."""
-        self.sent = os.lseek(self._position, 0, os.SEEK_CUR)
-        self.due_s = None
 
     def fileno(self) -> int | None:
         """A descriptor that becomes readable when `ready` is to be called; None if there is none."""
@@ -82,7 +71,7 @@ class Console:
             taken = outlet.write(waiting[:size])
             if taken:
                 self.sent += taken
-                os.lseek(self._position, self.sent, os.SEEK_SET)
+                os.lseek(self._tape.position, self.sent, os.SEEK_SET)
                 self._partial_since_s = None
             self._unread += taken
             if taken < size or outlet.is_tty:

@@ -61,5 +61,5 @@ def let_go(numbers: list[int]) -> None:
 
 
 def keep_only(numbers: "Sequence[int]") -> None:
-    """Close all others, the standard ones as well."""
-    let_go([number for number in (STDOUT, STDERR, *others()) if number not in numbers])
+    """Close all others but stdout and stderr."""
+    let_go([number for number in others() if number not in numbers])

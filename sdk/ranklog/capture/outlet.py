@@ -79,10 +79,6 @@ class Outlet:
             self.is_open = error.errno in LATER
             return 0
 
-    def descriptors(self) -> list[int]:
-        """All that it has open."""
-        return [self._number] if self._readiness is None else [self._number, self._readiness.fileno()]
-
     def fileno(self) -> int | None:
         """A descriptor that becomes readable when there may be room again; None if there is none to wait for."""
         return None if self._readiness is None else self._readiness.fileno()

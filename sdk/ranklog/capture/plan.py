@@ -6,7 +6,7 @@ from time import time
 from ranklog.ancestors import launcher_daemon
 from ranklog.capture import record
 from ranklog.capture.terminal import without_terminal
-from ranklog.identity import detect
+from ranklog.identity import detect, setting
 from ranklog.layout import default_folder
 from ranklog.run_id import choose
 
@@ -31,6 +31,7 @@ class Plan:
         run = choose(options.run, environ, self.daemon, os.uname().nodename, int(time()))
         self.run_id = run.run_id
         self.folder = os.path.abspath(options.spool or run.folder or default_folder(environ, run.run_id))
+        self.is_quiet = options.quiet or setting(environ, "RANKLOG_QUIET") is not None
         self.kinds = record.kinds_of(self.role, self.command, is_split=options.split)
         """For each terminal of the command the kinds of streams that it is written to."""
 

@@ -29,11 +29,6 @@ class Source:
         self.console = console
         self.is_open = True
 
-    def descriptors(self) -> list[int]:
-        """All that it has open."""
-        tapes = [tape.fileno() for tape in self.tapes]
-        return [self.ours, *tapes, *(self.console.descriptors() if self.console is not None else ())]
-
     def take(self, now_s: float) -> bool:
         """Read what there is, up to a limit; tells whether that was anything."""
         data = self._gulp()

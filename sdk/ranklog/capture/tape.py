@@ -20,6 +20,8 @@ class Tape:
 
     def __init__(self, path: str, warn: "Callable[[str], None]") -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.position = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        """A descriptor whose position in the file says how much of it was handed on; never read from."""
         self._pending = bytearray()
         self._recent = b""
         self.written = 0
@@ -31,9 +33,9 @@ class Tape:
         self.path = path
         self._warn: Callable[[str], None] | None = warn
 
-    def fileno(self) -> int:
-        """The file's descriptor."""
-        return self._file
+    def descriptors(self) -> list[int]:
+        """All that it has open."""
+        return [self._file, self.position]
 
     @property
     def size(self) -> int:

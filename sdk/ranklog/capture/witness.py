@@ -3,7 +3,7 @@
 import os
 
 from ranklog.capture.aside import Aside
-from ranklog.capture.descriptors import keep_only
+from ranklog.capture.descriptors import STDERR, STDOUT, keep_only
 from ranklog.capture.lean import signal
 from ranklog.capture.prctl import SET_NAME, SET_PDEATHSIG, prctl
 
@@ -30,6 +30,8 @@ class Witness(Aside):
 def _watch(parent: int, report: int) -> "NoReturn":
     prctl(SET_PDEATHSIG, signal.SIGKILL)
     keep_only([report])
+    os.close(STDOUT)
+    os.close(STDERR)
     prctl(SET_NAME, NAME)
     everything = signal.valid_signals()
     while os.getppid() == parent:

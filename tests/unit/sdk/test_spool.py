@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranklog import layout, spool
@@ -21,6 +21,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
+
+
+# Whatever else the machine has to do, these are to find wrong answers, not slow ones.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def raw(**fields: object) -> bytes:
@@ -81,6 +85,7 @@ def test_what_is_no_process_record_is_refused(bytes_: bytes) -> None:
         spool.parse_process(bytes_)
 
 
+@unhurried
 @given(st.binary(max_size=200) | st.dictionaries(st.sampled_from([*LEAST, "streams", "argv"]), JSON).map(json.dumps))
 def test_any_bytes_are_a_record_or_refused(content: bytes | str) -> None:
     bytes_ = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
@@ -124,6 +129,7 @@ def test_keys_are_told_from_file_names(name: str, expected: tuple[str | None, bo
     assert spool.key_of(name) == expected
 
 
+@unhurried
 @given(st.text())
 def test_any_text_can_be_made_a_key(text: str) -> None:
     assert layout.is_key(spool.safe_key(text))
@@ -133,6 +139,7 @@ def test_texts_that_differ_in_what_a_key_cannot_hold_give_different_keys() -> No
     assert len({spool.safe_key(text) for text in ("a/b", "a-b", "a b", "a/b/" + "x" * 300, "a/b/" + "x" * 301)}) == 5
 
 
+@unhurried
 @given(JSON.filter(lambda value: "Infinity" not in json.dumps(value) and "NaN" not in json.dumps(value)))
 def test_records_are_written_as_json(value: object) -> None:
     try:
