@@ -18,6 +18,7 @@ from ranklog_collector.launch.prepare import Order
 from ranklog_collector.launch.session import Outcome
 from ranklog_collector.launch.summary import Row, Summary
 from ranklog_collector.reading.runs import root_folder
+from ranklog_collector.reading.state import ENDED
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import bytes_text, duration_text
 
@@ -56,7 +57,9 @@ def _cells(row: Row) -> list[str]:
 
 def _facts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[tuple[str, str]]:
     code = f", exit code {outcome.exit_code}" if outcome.exit_code else ""
-    state = summary.state if outcome.stopped_by is None else f"stopped by {Signals(outcome.stopped_by).name}"
+    state = summary.state if summary.state in ENDED else "unfinished"
+    if outcome.stopped_by is not None:
+        state = f"stopped by {Signals(outcome.stopped_by).name}"
     yield "result", f"{state} after {duration_text(summary.duration_ns)}{code}"
     if summary.first_failure and outcome.stopped_by is None:
         yield "failure", summary.first_failure

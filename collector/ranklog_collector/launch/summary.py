@@ -63,8 +63,8 @@ class Summary:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every byte is there, and known to be right."""
-        return not self.losses and not self.leftover and self.verified == self.bytes
+        """Whether every byte of every rank is there, and known to be right."""
+        return not self.losses and not self.leftover and not self.absent and self.verified == self.bytes
 
 
 def summarize(folder: RunFolder, spool: str) -> Summary:

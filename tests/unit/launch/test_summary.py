@@ -99,7 +99,7 @@ def test_ranks_that_nobody_has_seen_are_told(tmp_path: Path) -> None:
     run.rank(0)
     run.rank(1)
     found = summary(run)
-    assert (found.ranks, found.absent) == ("0-1", "2-3")
+    assert (found.ranks, found.absent, found.is_complete) == ("0-1", "2-3", False)
 
 
 def test_what_has_not_come_is_missing(tmp_path: Path) -> None:
