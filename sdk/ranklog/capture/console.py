@@ -2,7 +2,7 @@
 
 import os
 
-from ranklog.capture.pieces import PARTIAL_LINE_S, piece
+from ranklog.capture.pieces import FLOOD_S, PARTIAL_LINE_S, piece
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Console:
         self._partial_since_s: float | None = None
         self._is_waiting = False
         self._unread = 0
+        self.flooded_s: float | None = None
+        """When the command last filled its terminal."""
         self.due_s: float | None = None
         """When to pump even if nothing happens (monotonic clock)."""
         self.sent = os.lseek(tape.position, 0, os.SEEK_CUR)
@@ -79,12 +81,18 @@ class Console:
                 return
 
     def _is_overdue(self, now_s: float) -> bool:
-        return self._partial_since_s is not None and now_s - self._partial_since_s >= PARTIAL_LINE_S
+        return self._partial_since_s is not None and now_s >= self._partial_since_s + self._patience_s
 
     def _hold(self, now_s: float) -> None:
         if self._partial_since_s is None:
             self._partial_since_s = now_s
-        self.due_s = self._partial_since_s + PARTIAL_LINE_S
+        self.due_s = self._partial_since_s + self._patience_s
+
+    @property
+    def _patience_s(self) -> float:
+        held_s = self._partial_since_s
+        is_flood = self.flooded_s is not None and held_s is not None and held_s - self.flooded_s < FLOOD_S
+        return FLOOD_S if is_flood else PARTIAL_LINE_S
 
     def _wait(self, until_s: float) -> None:
         self._is_waiting = True

@@ -2,6 +2,8 @@
 
 PARTIAL_LINE_S = 0.05
 """How long the start of a line waits for its end: a progress bar must move."""
+FLOOD_S = 0.5
+"""How long it waits after the terminal was full: then it was the terminal that cut the line, not the program."""
 
 
 def piece(waiting: bytes, limit: int, *, is_overdue: bool) -> int:

@@ -37,6 +37,8 @@ class Source:
         for tape in self.tapes:
             tape.append(data, now_s)
         if self.console is not None:
+            if len(data) >= TTY_FULL_BYTES:
+                self.console.flooded_s = now_s
             self.console.pump(now_s)
         return True
 

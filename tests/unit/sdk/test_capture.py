@@ -134,6 +134,18 @@ def test_a_progress_bar_moves(log: Tape) -> None:
     assert outlet.taken == [b"\r10%"]
 
 
+def test_a_line_that_a_full_terminal_cut_waits_longer_for_its_end(log: Tape) -> None:
+    outlet = FakeOutlet()
+    console = Console(outlet, log)  # type: ignore[arg-type]
+    console.flooded_s = 0
+    log.append(b"one\ntw", 0.1)
+    console.pump(0.1)
+    console.pump(0.5)
+    assert outlet.taken == [b"one\n"]
+    console.pump(0.6)
+    assert outlet.taken == [b"one\n", b"tw"]
+
+
 def test_a_launcher_that_takes_nothing_is_tried_again_and_misses_nothing(log: Tape) -> None:
     outlet = FakeOutlet()
     outlet.room = 2
