@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,8 @@ PATIENCE_S = 60.0
 """Nobody waits so long but on a machine that has much else to do."""
 POLL_S = 0.02
 WORDS_SHOWN = 4000
+END_OF_RUN = re.compile(r"Z  the run (has completed|has failed|was canceled|is over)")
+"""In execution.txt, which is the last to be written."""
 
 Number = TypeVar("Number", int, float)
 
@@ -226,10 +229,10 @@ class Run:
         return self._console.read_text(errors="replace") if self._console.exists() else ""
 
     def await_end(self, timeout_s: float = PATIENCE_S) -> None:
-        """Wait until every agent has ended well by itself, and the collector has closed the run."""
+        """Wait until every agent has ended well by itself, and the collector has published the run's end."""
         codes = {host: agent.wait(timeout_s) for host, agent in self.agents.items()}
         assert set(codes.values()) == {0}, f"agents ended with {codes}"
-        wait_until(lambda: self.state.has_ended, "the run has ended", timeout_s)
+        wait_until(lambda: END_OF_RUN.search(self.events), "the run has ended", timeout_s)
 
     # ---- what came home ---------------------------------------------------------------------------------------------
 

@@ -74,8 +74,9 @@ def test_a_host_that_crashes_is_lost_and_what_it_had_sent_is_kept(launcher: Laun
         kept = run.output(CUT_OFF)
         assert kept.startswith(had_come)
         assert kept == every_tick(CUT_OFF)[: len(kept)]
+        lost_with_it = f"rank_{CUT_OFF} on node node{CUT_OFF} is lost with its node"
+        wait_until(lambda: lost_with_it in run.events, "execution.txt tells of it")
         assert re.findall(r"node (\w+) \S+ is lost", run.events) == [f"node{CUT_OFF}"]
-        assert f"rank_{CUT_OFF} on node node{CUT_OFF} is lost with its node" in run.events
         table = cluster4.command("ps", run.run_id)
         assert re.search(rf"rank_{CUT_OFF} .*\bLost\b", table), table
         assert "node node1 (10.77.0.11) is lost since" in table
@@ -89,7 +90,7 @@ def test_a_collector_that_is_killed_holds_no_rank_up_and_gets_everything_later(
     mpirun: Launcher, cluster4: Cluster
 ) -> None:
     with Run(cluster4, (0, 1)) as run:
-        (job,) = run.start(mpirun.commands(cluster4.hosts, spam(), (2, 2)))
+        (job,) = run.start(mpirun.commands(cluster4.hosts, spam(run), (2, 2)))
         wait_until(lambda: collected_bytes(run) > 0, "the first lines have come")
         cluster4.collector.kill()
         had_come = collected_bytes(run)
@@ -104,7 +105,7 @@ def test_an_agent_that_is_killed_holds_no_rank_up_and_the_next_one_sends_the_res
     mpirun: Launcher, cluster4: Cluster
 ) -> None:
     with Run(cluster4, (0, 1)) as run:
-        (job,) = run.start(mpirun.commands(cluster4.hosts, spam(), (2, 2)))
+        (job,) = run.start(mpirun.commands(cluster4.hosts, spam(run), (2, 2)))
         wait_until(lambda: collected_bytes(run) > 0, "the first lines have come")
         run.agents[1].kill()
         had_come = collected_bytes(run)
@@ -144,8 +145,9 @@ def every_tick(rank: int) -> bytes:
     return b"".join(b"rank %d tick %d\n" % (rank, tick) for tick in range(600))
 
 
-def spam() -> list[str]:
-    return captured([*programs.script("spam.sh"), str(SPAM_LINES)])
+def spam(run: Run) -> list[str]:
+    """Ranks that need nobody to tell them of their run, for nobody may be there when they start."""
+    return captured([*programs.script("spam.sh"), str(SPAM_LINES)], "--run", run.run_id)
 
 
 def every_line(rank: int) -> bytes:
