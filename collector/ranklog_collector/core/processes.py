@@ -58,9 +58,13 @@ class Process:
 
     @property
     def signal(self) -> int | None:
-        """The signal that ended it, also one that a shell in between turned into an exit code."""
+        """The signal that ended it, also one that a shell in between turned into an exit code.
+
+        A launcher that exits with 137 does so because a rank was killed, and was not killed itself.
+        """
         signal, code = number(self.exit or {}, "signal"), number(self.exit or {}, "exit_code")
-        return code - 128 if signal is None and code is not None and code - 128 in (*_ORDERLY, _SIGKILL) else signal
+        hidden = _ORDERLY if self.is_launcher else (*_ORDERLY, _SIGKILL)
+        return code - 128 if signal is None and code is not None and code - 128 in hidden else signal
 
     @property
     def failed_by_itself(self) -> bool:

@@ -190,6 +190,15 @@ def test_a_launcher_is_in_no_table_but_has_the_last_word(job: Job) -> None:
     assert job.conclude() == "failed"
 
 
+def test_a_launcher_that_tells_of_a_killed_rank_was_not_killed_itself(job: Job) -> None:
+    job.node("n0", "10.0.0.1")
+    job.start("n0", "l", role="launcher", pid=1)
+    job.start("n0", "k0", rank=0, pid=2)
+    job.end("n0", "k0", exit_code=None, signal=9)
+    job.end("n0", "l", exit_code=137, signal=None)
+    assert job.conclude() == "failed"
+
+
 def test_a_canceled_run(job: Job) -> None:
     job.start("node0", "0-1", pid=1, rank=0, world_size=1)
     job.end("node0", "0-1", signal=15)
