@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ranklog_collector.reading.verify import verify
 from tests.support import programs
 from tests.support.pipeline import wait_until
 from tests.support.ranklog_run import LiveRun, Result, command, environment, is_alive, python, ranklog_run
+from tests.system.conftest import require
 
 DRIVER_LOG = "azureml-logs/70_driver_log.txt"
 
@@ -248,6 +250,28 @@ def test_an_agent_that_cannot_live_is_given_up_and_the_job_goes_on(tmp_path: Pat
     assert "still has what the job wrote" in result.out
     (output,) = (tmp_path / "spool").glob("*/streams/*/stdout.log")
     assert output.read_text().endswith("finished\n")
+
+
+def test_a_full_disk_is_told_and_the_job_goes_on(tmp_path: Path, small_disk: Path) -> None:
+    source = "for n in range(40): print(n, 'x' * 1_000_000)"
+    result = ranklog_run(tmp_path, "--root", str(small_disk), "--drain-timeout", "2", "--quiet", "--", *python(source))
+    assert result.code == 0
+    assert "the run folder cannot be written now: is the disk full? The job goes on" in result.err
+    assert "have not been fetched" in result.err
+    (output,) = (tmp_path / "spool").glob("*/streams/*/stdout.log")
+    assert output.stat().st_size > 40_000_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
+    mounted = subprocess.run(words, capture_output=True, check=False)
+    require("cannot mount a small file system" if mounted.returncode else None)
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_the_agent_does_not_outlive_a_run_that_is_killed(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 from ranklog_collector.reading.processes import ProcessState, processes
 from ranklog_collector.reading.verify import verify
 from tests.support import launchers, programs
+from tests.support.hosts import Hosts
 from tests.support.launchers import OMPI_AS_ROOT
-from tests.support.ranklog_run import CTRL_C, LiveRun, Result, python, ranklog_run
+from tests.support.ranklog_run import CTRL_C, LiveRun, Result, command, environment, python, ranklog_run
+from tests.support.slurm import Slurm
 from tests.system.conftest import require
 
 OPEN_MPI_4 = launchers.OpenMPI4()
@@ -120,3 +122,31 @@ def test_a_launcher_inside_a_script_has_its_ranks_captured(tmp_path: Path) -> No
     assert result.out.count("finished") == 4
     assert "script" in result.out
     assert "0-3" in result.err or all(f"\n{rank} " in result.err for rank in range(4))
+
+
+def test_srun_has_its_tasks_captured(slurm4: Slurm, hosts4: Hosts, tmp_path: Path) -> None:
+    words = ["srun", "--nodelist=node0", "--ntasks=2", "--overcommit", *programs.script("ticker.py"), "1", "0.1"]
+    done = hosts4.run(
+        0, "env", "-C", str(tmp_path), *command("--", *words), env={**environment(tmp_path), **slurm4.environment}
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == [
+        f"[{rank}]   rank {rank} {words}" for rank in range(2) for words in ("finished", "tick 0")
+    ]
+    assert "every checksum agrees" in done.stderr
+
+
+def test_ranks_on_hosts_without_an_agent_are_missed(hosts4: Hosts, tmp_path: Path) -> None:
+    require(launchers.why_missing(OPEN_MPI_4))
+    for per_host, warning in (((2, 2), "nothing has come of rank 2-3"), ((0, 2), "no rank was captured")):
+        (mpirun,) = OPEN_MPI_4.commands(hosts4, ticker("openmpi4"), per_host)
+        words = command("--no-watch", "--", *mpirun.argv)
+        done = hosts4.run(0, "env", "-C", str(tmp_path), *words, env={**own_spool(tmp_path), **mpirun.env})
+        assert done.returncode == 0, done.stderr
+        assert warning in " ".join(done.stderr.split())
+        assert "every checksum agrees" not in done.stderr
+
+
+def own_spool(root: Path) -> dict[str, str]:
+    """An environment in which each host has its spool in its own /tmp."""
+    return {**environment(root), "RANKLOG_SPOOL": "/tmp/ranklog-spool"}

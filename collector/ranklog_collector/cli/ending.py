@@ -64,7 +64,7 @@ def _facts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[tuple[s
     if summary.first_failure and outcome.stopped_by is None:
         yield "failure", summary.first_failure
     yield from (("warning", text) for text in _doubts(order, outcome, summary))
-    if summary.is_complete:
+    if summary.is_complete and not _lacks_ranks(outcome, summary):
         yield "complete", f"{summary.verified:,} bytes in {summary.files} files, every checksum agrees"
     for text in summary.losses:
         yield "missing", text
@@ -79,14 +79,23 @@ def _facts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[tuple[s
 
 
 def _doubts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[str]:
-    plan = outcome.plan
-    has_ranks = plan.launcher is not None and plan.capture in (Capture.HOOKED, Capture.REWRITTEN, Capture.GIVEN)
-    if plan.note:
-        yield plan.note
-    elif has_ranks and not summary.ranks:
-        yield f"no rank was captured: is ranklog installed as {order.ranklog} on every node of the job?"
+    if outcome.plan.note:
+        yield outcome.plan.note
+    elif _lacks_ranks(outcome, summary):
+        yield (
+            f"no rank was captured: is ranklog installed as {order.ranklog} on every node of the job, "
+            "and does `ranklog agent` run on those other than this one?"
+        )
     elif summary.absent:
-        yield f"nothing has come of rank {summary.absent}: a node other than this one needs `ranklog agent`"
+        advice = "" if order.request.count is not None else ": nodes other than this one need a `ranklog agent`"
+        yield f"nothing has come of rank {summary.absent}{advice}"
+
+
+def _lacks_ranks(outcome: Outcome, summary: Summary) -> bool:
+    """Whether a launcher was to start ranks under `ranklog exec` and is content, but not one has been seen."""
+    plan = outcome.plan
+    were_meant = plan.launcher is not None and plan.capture is not Capture.NONE
+    return were_meant and not summary.ranks and outcome.exit_code == 0
 
 
 def _next(order: Order, outcome: Outcome, summary: Summary) -> Iterator[str]:

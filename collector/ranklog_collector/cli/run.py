@@ -81,7 +81,7 @@ def _open_view(order: Order, plan: Plan, folder: str, options: dict[str, Any]) -
     click.echo(f"ranklog: folder {relative(folder)}", err=True)
     if plan.note:
         say(f"ranklog: {plan.note}", err=True)
-    is_terminal = sys.stdout.isatty()
+    is_terminal = sys.stdout.isatty() and not options["raw"]
     look = Look(
         streams=OTHER_STREAMS if plan.launcher in (SLURM, TORCHRUN) else MPI_STREAMS,
         is_terminal=is_terminal,

@@ -14,10 +14,10 @@ from queue import Empty, SimpleQueue
 
 from ranklog_collector.launch.progress import Progress, progress_line
 from ranklog_collector.launch.screen import Screen
-from ranklog_collector.reading.folder import ReadingError, RunFolder
+from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.labels import Labels
 from ranklog_collector.reading.lines import Block
-from ranklog_collector.reading.logs import LogReader
+from ranklog_collector.reading.logs import BUFFER_MAX, LogReader
 from ranklog_collector.reading.processes import ProcessView, processes
 from ranklog_collector.reading.rows import Rows
 from ranklog_collector.reading.select import Selection
@@ -27,6 +27,8 @@ POLL_S = 0.1
 BEHIND_S = 1.0
 """A terminal that is so far behind is shown only the latest lines."""
 LATEST_LINES = 20
+PORTION_BYTES = 1 << 16
+"""How much of a stream is taken at once for a terminal, which may be slow."""
 STATES_S = 0.25
 """How often processes are looked at, unless there are so many that it takes long."""
 REST_FACTOR = 20
@@ -39,6 +41,7 @@ class Look:
     streams: tuple[str, ...]
     """Roles of the streams."""
     is_terminal: bool
+    """Whether stdout is a terminal on which we may put lines of our own, move the cursor, and leave things out."""
     is_quiet: bool = False
     """Whether only our own words are shown."""
     is_folded: bool = True
@@ -86,7 +89,7 @@ class LiveView:
         except BrokenPipeError:
             # Whoever read has seen enough. The job goes on: what it writes is none of their business.
             pass
-        except (ReadingError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - nothing that goes wrong in showing may hold up the end of the run
             self.note(f"the output cannot be shown: {error}")
         self._say_on()
         self._then()
@@ -104,7 +107,9 @@ class LiveView:
     def _show(self) -> None:
         folder = RunFolder(self._path)
         selection = Selection(streams=self._look.streams)
-        reader = LogReader(folder, selection, holds_bars=self._look.is_terminal)
+        is_terminal = self._look.is_terminal
+        buffer_max = PORTION_BYTES if is_terminal else BUFFER_MAX
+        reader = LogReader(folder, selection, holds_bars=is_terminal, buffer_max=buffer_max)
         for data in self._output(folder, reader):
             self._screen.write(data)
 
@@ -140,7 +145,7 @@ class LiveView:
         for block in blocks:
             self._lines += block.piece.data.count(b"\n")
             yield block
-            if self._look.is_terminal and not self._look.is_raw and time.monotonic() - began_s > BEHIND_S:
+            if self._look.is_terminal and time.monotonic() - began_s > BEHIND_S:
                 self._is_behind = True
                 return
 

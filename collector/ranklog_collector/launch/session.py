@@ -7,8 +7,8 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from ranklog import spool
 from ranklog_collector.app import serving
 from ranklog_collector.config import Config
 from ranklog_collector.errors import CollectorError
+from ranklog_collector.ingest.run import Run
 from ranklog_collector.launch.children import Children
 from ranklog_collector.launch.endings import Ending, exit_code
 from ranklog_collector.launch.errors import LaunchError
@@ -28,6 +29,7 @@ from ranklog_collector.launch.stopping import FORWARDED, STOPPING, Forward, Hurr
 
 ENDED_S = 3.0
 """How long the collector may take to see that the run has ended, once its agent has left."""
+PAUSE_POLL_S = 0.5
 HURRIED_S = 10.0
 """How long whatever is left may take when the user has asked to hurry."""
 
@@ -83,7 +85,7 @@ class Session:
                     run = await collector.runs.get(order.run_id, order.experiment)
                     plans = order.plans(collector.address)
                     view = self._view = self._open_view(run.folder, plans[0])
-                    with _logged(view.note):
+                    async with _told(run, view.note):
                         endings = await self._around_job(view, collector.address, token, plans)
                         await self._unless_hurried(collector.wait_run_ended(order.run_id), ENDED_S)
             except CollectorError as error:
@@ -153,14 +155,28 @@ async def _finished(view: View) -> None:
     await is_over.wait()
 
 
-@contextmanager
-def _logged(say: Callable[[str], None]) -> Iterator[None]:
-    """Show what the collector warns of."""
+async def _tell_of_pauses(run: Run, say: Callable[[str], None]) -> None:
+    """Say it when the run folder cannot be written, and when it can be again."""
+    was_paused = False
+    while True:
+        if run.is_paused != was_paused:
+            was_paused = run.is_paused
+            words = "cannot be written now: is the disk full? The job goes on" if was_paused else "can be written again"
+            say(f"the run folder {words}")
+        await asyncio.sleep(PAUSE_POLL_S)
+
+
+@asynccontextmanager
+async def _told(run: Run, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """Tell of all that goes wrong with the collector, for the length of the block."""
     logger, handler = logging.getLogger("ranklog.collector"), _Handler(say)
     logger.addHandler(handler)
+    telling = asyncio.create_task(_tell_of_pauses(run, say))
     try:
         yield
     finally:
+        telling.cancel()
+        await asyncio.wait([telling])
         logger.removeHandler(handler)
 
 

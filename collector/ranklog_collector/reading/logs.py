@@ -34,6 +34,7 @@ class LogReader:
 
     `tail` restricts the first reading to about so many last lines of each stream. `notes` tells what could not be read.
     With `holds_bars` a line that is redrawn with carriage returns is yielded at its end only; until then `bars` has it.
+    `buffer_max` is how many bytes of a stream are read at once.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class LogReader:
         tail: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         holds_bars: bool = False,
+        buffer_max: int = BUFFER_MAX,
     ) -> None:
         self.notes: dict[str, None] = {}
         self.bars: dict[int, bytes] = {}
@@ -53,6 +55,7 @@ class LogReader:
         self._tail = tail
         self._clock = clock
         self._holds_bars = holds_bars
+        self._buffer_max = buffer_max
         self._sources: dict[int, Source] = {}
         self._revision = -1
         self._positions: dict[int, tuple[int, int]] = {}
@@ -81,7 +84,7 @@ class LogReader:
         taken back. Who stops half-way gets the rest the next time.
         """
         sources = self.sources
-        size = min(BUFFER_MAX, max(BUFFER_MIN, BUFFERS_TOTAL // (len(sources) or 1)))
+        size = min(self._buffer_max, max(BUFFER_MIN, BUFFERS_TOTAL // (len(sources) or 1)))
         for block in merged([self._blocks(number, size, is_final) for number in sources]):
             self._move_to(block.stream, block.piece.end)
             yield block
