@@ -9,9 +9,12 @@ if TYPE_CHECKING:
     from ranklog.capture.outlet import Outlet
     from ranklog.capture.tape import Tape
 
-PACE_S = 0.005
+PACE_S = 0.001
 """How long a terminal's reader is given to take what was written, before more is: its sign may have been missed."""
+FULL_S = 0.03
+"""How long it is given when it has not taken so much that more would be cut."""
 RETRY_S = 0.2
+"""How long an outlet without room is left alone, unless it says that there is some."""
 TTY_FULL_BYTES = 4095
 """What a terminal holds for its reader. More would be cut where it is full."""
 
@@ -76,8 +79,11 @@ class Console:
                 os.lseek(self._tape.position, self.sent, os.SEEK_SET)
                 self._partial_since_s = None
             self._unread += taken
-            if taken < size or outlet.is_tty:
-                self._wait(now_s + (PACE_S if self._unread + outlet.limit <= TTY_FULL_BYTES else RETRY_S))
+            if taken < size:
+                self._wait(now_s + RETRY_S)
+                return
+            if outlet.is_tty:
+                self._wait(now_s + (PACE_S if self._unread + outlet.limit <= TTY_FULL_BYTES else FULL_S))
                 return
 
     def _is_overdue(self, now_s: float) -> bool:
