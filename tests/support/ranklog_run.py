@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import signal
 import struct
 import subprocess
 import sys
@@ -191,8 +190,3 @@ def is_alive(pid: int) -> bool:
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except OSError:
         return False
-
-
-def interrupt(pid: int) -> None:
-    """Send an interrupt as `kill` does."""
-    os.kill(pid, signal.SIGINT)
