@@ -111,3 +111,23 @@ def test_without_a_job_any_more_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
 def agent_of(parent: int) -> int:
     found = subprocess.run(["pgrep", "-P", str(parent), "-f", "ranklog agent"], capture_output=True, check=True)
     return int(found.stdout)
+
+
+def test_a_process_that_is_still_saving_is_not_ended_when_others_have_heeded_ctrl_c(tmp_path: Path) -> None:
+    source = """
+import os, signal, sys, time
+def save(number, frame):
+    if os.environ["RANK"] == "1":
+        time.sleep(3)
+        print("saved", flush=True)
+    sys.exit(1)
+signal.signal(signal.SIGINT, save)
+print("ready", flush=True)
+time.sleep(600)
+"""
+    with LiveRun(tmp_path, "-n", "2", "--no-fold", "--", *python(source)) as run:
+        run.wait_for("(?s)ready.*ready")
+        run.press(CTRL_C)
+        result = run.end()
+    assert result.code == 1
+    assert result.file("azureml-logs/70_driver_log_1.txt") == b"ready\nsaved\n"

@@ -117,7 +117,10 @@ class Session:
     # ---- signals ----------------------------------------------------------------------------------------------------
 
     def _on_signal(self, number: int, is_from_terminal: bool) -> None:
-        for action in self._stopping.take(number, is_from_terminal, time.monotonic()):
+        actions = self._stopping.take(number, is_from_terminal, time.monotonic())
+        if self._stopping.first is not None and self._job is not None:
+            self._job.ends_together = False  # each process heeds it in its own time
+        for action in actions:
             match action:
                 case Forward(signal_number) if self._job is not None:
                     self._job.send(signal_number)
