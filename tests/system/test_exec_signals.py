@@ -81,6 +81,18 @@ def test_two_signals_arrive_twice(executor: Executor) -> None:
         assert process.stdout.read() == b"terms=1 ints=1\n"
 
 
+def test_what_a_program_says_when_it_is_told_to_end_still_reaches_the_launcher(executor: Executor) -> None:
+    code = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: exit('\\n'.join(map(str, range(100000)))))\n"
+    code += "print('ready', flush=True)\ntime.sleep(60)"
+    with executor.start(sys.executable, "-c", code, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        until(lambda: executor.spool.log().endswith(b"\n99999\n"), "the program has said all it has to say")
+        assert process.stdout.read().endswith(b"\n99999\n")
+    assert process.returncode == 1
+
+
 def test_timeout_ends_a_program_as_it_would_without_us(executor: Executor) -> None:
     words = ["timeout", "1", *executor.argv("sh", "-c", "echo waiting; sleep 600")]
     ended = subprocess.run(words, env=environment(), stdout=subprocess.PIPE, check=False)

@@ -43,8 +43,7 @@ class Relay:
         self._ledger = Ledger()
         self._wants_stop = False
         self._last_output_s = monotonic()
-        self.is_told_to_end = False
-        """Whether a signal came that asks to end."""
+        self._is_told_to_end = False
         self._poller = epoll()
         self._handlers: dict[int, Callable[[float], None]] = {}
         self._listen(inbox.fileno(), self._on_signals)
@@ -60,6 +59,7 @@ class Relay:
         """Serve the child until it has ended."""
         while self._child.status is None:
             self._step()
+        self._is_told_to_end = False  # that was for the child
 
     def drain(self) -> None:
         """Take its last words, and a little of what its descendants that still hold the terminal say."""
@@ -74,7 +74,7 @@ class Relay:
         """Give a full disk a last chance."""
         until_s = monotonic() + DISK_S
         tapes = [tape for source in self._sources for tape in source.tapes]
-        while any(tape.retry_s is not None for tape in tapes) and monotonic() < until_s and not self.is_told_to_end:
+        while any(tape.retry_s is not None for tape in tapes) and monotonic() < until_s and not self._is_told_to_end:
             self._step(until_s)
         for tape in tapes:
             tape.give_up()
@@ -84,7 +84,7 @@ class Relay:
         consoles = [source.console for source in self._sources if source.console is not None]
         began_s = moved_s = monotonic()
         left = -1
-        while not self.is_told_to_end:
+        while not self._is_told_to_end:
             now_s = monotonic()
             for console in consoles:
                 console.pump(now_s, is_ending=True)
@@ -149,7 +149,7 @@ class Relay:
             else:
                 self._ledger.received(number, now_s)
                 self._wants_stop = number in STOPS or (self._wants_stop and number != signal.SIGCONT)
-                self.is_told_to_end = self.is_told_to_end or number in ENDS
+                self._is_told_to_end = self._is_told_to_end or number in ENDS
         if self._wants_stop and self._child.is_stopped:
             self._wants_stop = False
             self._inbox.stop()

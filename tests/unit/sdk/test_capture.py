@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranklog.capture import record, tape
-from ranklog.capture.console import Console
+from ranklog.capture.console import PACE_S, Console
 from ranklog.capture.lean import signal, signal_name
 from ranklog.capture.oom import kills
 from ranklog.capture.options import UsageError, parse
@@ -173,14 +173,20 @@ def test_a_launcher_that_is_gone_is_left_alone(log: Tape) -> None:
 def test_a_terminal_gets_no_more_than_its_reader_finds_in_one_piece(log: Tape) -> None:
     outlet = FakeOutlet(1792, is_tty=True)
     console = Console(outlet, log)  # type: ignore[arg-type]
-    log.append(b"x" * 999 + b"\n" + b"y" * 999 + b"\n" + b"z" * 999 + b"\n", 0)
+    log.append(b"".join(letter * 999 + b"\n" for letter in (b"v", b"w", b"x", b"y", b"z")), 0)
     console.pump(0)
-    console.pump(0.001)
+    console.pump(PACE_S / 2)
     assert len(outlet.taken) == 1
-    console.ready(0.002)
+    console.ready(PACE_S / 2)
     assert len(outlet.taken) == 2, "its reader has read"
-    console.pump(0.1)
-    assert len(outlet.taken) == 3, "a sign can be missed"
+    console.pump(PACE_S * 2)
+    assert len(outlet.taken) == 3, "a sign can be missed, and there is room for two"
+    console.pump(PACE_S * 4)
+    assert len(outlet.taken) == 4
+    console.pump(PACE_S * 6)
+    assert len(outlet.taken) == 4, "one more might be cut where the terminal is full"
+    console.pump(1)
+    assert len(outlet.taken) == 5, "nobody waits for ever"
 
 
 def test_a_log_that_somebody_cuts_ends_the_copy_and_nothing_else(log: Tape) -> None:
