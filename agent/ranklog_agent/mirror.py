@@ -47,6 +47,7 @@ class Mirror:
         self.files = NodeFiles(self._writers, complain)
         self.jobs = Jobs(config.spool, config.hostname)
         self._engine = Engine(self.files, lambda: uuid.uuid4().hex[:16])
+        self._tracking = self._engine.tracking
         self._rules = Rules(config.rules)
         self._spool_streams = spool.streams_folder(config.spool)
         self._at_end: dict[str, StreamName] = {}
@@ -65,7 +66,7 @@ class Mirror:
 
     def watch(self, path: str, role: str, name: str = "") -> None:
         """Mirror one of the agent's own files."""
-        self._look(self._engine.watch(path, StreamName(role, "", name)))
+        self._look(self._tracking.watch(path, StreamName(role, "", name)))
 
     def hold_early(self, path: str) -> None:
         """Hold a file that was made a moment ago, if it matters: it may be gone before its turn comes. Any thread."""
@@ -78,7 +79,7 @@ class Mirror:
         for rule in self._rules.all:
             for path in files_below(rule.base, rule.depth):
                 self._discover(path)
-        for track in list(self._engine.tracks.values()):
+        for track in list(self._tracking.tracks.values()):
             self._look(track)
         self.jobs.check_alive(time.monotonic(), time.time_ns())
 
@@ -88,7 +89,7 @@ class Mirror:
         for folder in folders:
             for path in files_below(folder, None):
                 self._discover(path)
-        for track in list(self._engine.tracks.values()):
+        for track in list(self._tracking.tracks.values()):
             if any(track.path.startswith(folder + "/") for folder in folders):
                 self._look(track)
 
@@ -98,7 +99,7 @@ class Mirror:
         if any(path.startswith(procs) for path in paths):
             self._scan_spool()
         for path in paths:
-            if path not in self._engine.tracks and os.path.isdir(path):
+            if path not in self._tracking.tracks and os.path.isdir(path):
                 for below in files_below(path, None):
                     self._heed_file(below)
             else:
@@ -111,25 +112,28 @@ class Mirror:
         """
         self.jobs.check_alive(time.monotonic(), time.time_ns())
         self.is_job_over = self.jobs.lifetime.is_over(time.monotonic())
-        self._engine.look_again(time.time_ns())
+        self._tracking.look_again(time.time_ns())
         for track in self._unheard:
             self._look(track)
-        self.last_backlog = self._engine.backlog
+        self.last_backlog = self._tracking.backlog
         return self.last_backlog > 0 or self._engine.has_news or not self.jobs.is_confirmed
 
     def finish(self) -> None:
         """The job has ended: mirror what waits for that, and take every file as it is now as final."""
+        is_first = not self._is_finishing
         self._is_finishing = True
         for path, stream in self._at_end.items():
-            self._engine.watch(path, stream, is_snapshot=True)
+            self._tracking.watch(path, stream, is_snapshot=True)
         if self.files.is_short:
-            self._engine.release_confirmed()
+            self._tracking.release_confirmed()
         self.files.is_short = False
         self.scan()
-        self._engine.end_all()
+        if is_first:
+            self._tracking.compare_all(time.time_ns())
+        self._tracking.end_all()
 
     def _heed_file(self, path: str) -> None:
-        track = self._engine.tracks.get(path)
+        track = self._tracking.tracks.get(path)
         if track is not None:
             self._look(track)
         else:
@@ -141,22 +145,24 @@ class Mirror:
                 role = stream.kind if stream.kind in ROLES else "stdout"
                 path = spool.stream_path(self._config.spool, stream)
                 if path is not None:
-                    self._look(self._engine.watch(path, StreamName(role, record.key, stream.name or "")))
+                    self._look(self._tracking.watch(path, StreamName(role, record.key, stream.name or "")))
 
     def _discover(self, path: str) -> None:
-        if path in self._engine.tracks or path in self._at_end:
+        if path in self._tracking.tracks or path in self._at_end:
             return
         match = self._rules.match(path)
         identity = self.files.identity_at(path) if match is not None else None
-        if match is None or identity is None or self._engine.is_held(identity) or self._is_old(path, match.rule):
+        if match is None or identity is None or self._is_old(path, match.rule):
+            return
+        if self._tracking.is_taken(identity, path):
             return
         if match.rule.mode is Mode.AT_END:
             self._at_end[path] = match.stream("")
             return
-        if self._engine.is_copy(path, in_doubt=not self._is_finishing):
+        if self._tracking.is_copy(path, not self._is_finishing, time.time_ns()):
             return
         process = self.jobs.process_of(path, identity, match, self._writers)
-        track = self._engine.watch(path, match.stream(process), match.rule.mode is Mode.SNAPSHOT)
+        track = self._tracking.watch(path, match.stream(process), match.rule.mode is Mode.SNAPSHOT)
         if self.files.has_other_names(path):
             self._unheard.append(track)
         self._look(track)
@@ -171,7 +177,7 @@ class Mirror:
             return False
 
     def _look(self, track: Track) -> None:
-        self._engine.look(track, time.time_ns())
+        self._tracking.look(track, time.time_ns())
 
     # ---- the collector ----------------------------------------------------------------------------------------------
 
@@ -191,7 +197,7 @@ class Mirror:
             self._take(answer)
         if paths:
             self.heed(paths)
-        self.files.forget_early()
+        self.files.forget_early(self._tracking.holding.is_held)
         if self._engine.session is None or self._engine.is_cold:
             return Batch([])
         outgoing = self._engine.outgoing(self._config.batch_bytes, time.time_ns())
@@ -230,7 +236,7 @@ class Mirror:
     @property
     def backlog(self) -> int:
         """Bytes seen that the collector has not received."""
-        return self._engine.backlog
+        return self._tracking.backlog
 
     @property
     def is_delivered(self) -> bool:

@@ -77,6 +77,9 @@ class ModelFiles:
     def open(self, path: str) -> ModelFile | None:
         return ModelFile(self.names[path]) if path in self.names else None
 
+    def peek(self, path: str) -> ModelFile | None:
+        return self.open(path)
+
     def siblings(self, path: str) -> list[str]:
         return [name for name in self.names if name != path]
 
@@ -357,5 +360,5 @@ def new_engine(files: ModelFiles, paths: list[str], names: count[int]) -> Engine
     """An agent that has just been started and remembers nothing."""
     engine = Engine(files, lambda: f"segment-{next(names)}")
     for path in paths:
-        engine.watch(path, StreamName("log", "", path))
+        engine.tracking.watch(path, StreamName("log", "", path))
     return engine

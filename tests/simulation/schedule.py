@@ -106,10 +106,10 @@ class World:
     # ---- agent ------------------------------------------------------------------------------------------------------
 
     def do_look(self, argument: int) -> None:
-        track = list(self.engine.tracks.values())[argument % len(self.engine.tracks)]
-        self.engine.look(track, self.now)
+        track = list(self.engine.tracking.tracks.values())[argument % len(self.engine.tracking.tracks)]
+        self.engine.tracking.look(track, self.now)
         for one in track.incarnations:
-            if self.engine.is_held(one.identity):
+            if self.engine.tracking.holding.is_held(one.identity):
                 self.attached.add(one.identity.inode)
 
     def do_send(self, argument: int) -> None:
@@ -132,8 +132,8 @@ class World:
         self.engine.connected(window_bytes=64)
         if self.engine.is_cold:
             self.late.clear()  # a newer agent fences the older one
-            for track in list(self.engine.tracks.values()):
-                self.engine.look(track, self.now)
+            for track in list(self.engine.tracking.tracks.values()):
+                self.engine.tracking.look(track, self.now)
             self.engine.recall(self.collector.memory(), self.now)
 
     def do_cut(self, argument: int) -> None:
@@ -209,7 +209,7 @@ class World:
         for _ in range(400):
             self.now += 3_000_000_000
             if is_ending:
-                self.engine.end_all()
+                self.engine.tracking.end_all()
             self._exchange()
             if is_enough():
                 return
@@ -218,7 +218,7 @@ class World:
 
     def _exchange(self) -> None:
         self.do_connect(0)
-        for index in range(len(self.engine.tracks)):
+        for index in range(len(self.engine.tracking.tracks)):
             self.do_look(index)
         for _ in range(8):
             self.do_send(1000)
@@ -277,5 +277,5 @@ class World:
 
     def _state(self) -> str:
         held = {name: (one.gaps, self.collector.bytes_of(one)) for name, one in self.collector.segments.items()}
-        tracks = {path: track.incarnations for path, track in self.engine.tracks.items()}
+        tracks = {path: track.incarnations for path, track in self.engine.tracking.tracks.items()}
         return f"collector={held} agent={tracks}"

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranklog_agent.core import incarnation
-from ranklog_agent.core.engine import Engine
 from ranklog_agent.core.incarnation import Incarnation
 from ranklog_agent.core.track import Track
+from ranklog_agent.core.tracking import Tracking
 from ranklog_collector.core.assembly import Assembly, Refusal, Segment, Write
 from tests.simulation.__main__ import schedule
 from tests.simulation.model import ModelCollector
@@ -76,7 +76,7 @@ def no_comparison_of_tails(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_search_for_renamed_files(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Engine, "_search", lambda self, lost, _: self._memory.remove(lost))
+    patch.setattr(Tracking, "_search", lambda *_: None)
 
 
 def no_gaps(patch: pytest.MonkeyPatch) -> None:

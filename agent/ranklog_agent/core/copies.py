@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from zlib import crc32
 
 from ranklog_agent.core.facts import Identity
 from ranklog_agent.core.incarnation import Incarnation
 from ranklog_agent.core.ports import File, Files
+from ranklog_agent.core.recent import Recent
 from ranklog_agent.core.track import Track
 
 PIECE_BYTES = 1 << 20
@@ -18,15 +19,22 @@ PIECE_BYTES = 1 << 20
 class Kind(Enum):
     """What a file is to another one after which it is named."""
 
-    COPY = "it begins with what the other held when that was truncated"
+    COPY = "all it holds was collected from the other, before that was truncated"
     DOUBTFUL = "it is empty, or equals the other so far"
     OTHER = "it holds something else"
 
 
-def kind_of(file: File, track: Track, present: File | None) -> Kind:
+def originals(path: str) -> Iterator[str]:
+    """Paths after which this one may be named: with something like `.1` or `-20261124` after them they are this one."""
+    for end in range(path.rfind("/") + 2, len(path)):
+        if path[end] in ".-_~":
+            yield path[:end]
+
+
+def kind_of(file: File, track: Track, present: File | None, recent: Recent) -> Kind:
     """Compare a file with a track's truncated incarnations and with its present file."""
     size = file.sight().size
-    if any(size >= cut and prefix_crc(file, cut) == crc for cut, crc in track.cut):
+    if any(_was_sent(file, size, one, recent) for one in track.cut):
         return Kind.COPY
     length = min(size, PIECE_BYTES)
     if size == 0 or (present is not None and present.read(0, length) == file.read(0, length)):
@@ -58,3 +66,14 @@ def prefix_crc(file: File, length: int) -> int:
     for offset in range(0, length, PIECE_BYTES):
         crc = crc32(file.read(offset, min(PIECE_BYTES, length - offset)), crc)
     return crc
+
+
+def _was_sent(file: File, size: int, one: Incarnation, recent: Recent) -> bool:
+    """Whether all that a file holds was sent of an incarnation, which may have been read on after it was copied."""
+    if size == one.sent:
+        return size > 0 and prefix_crc(file, size) == one.crc
+    sent = recent.around(one.number, size)
+    if sent is None:
+        return False
+    length = size - sent.offset
+    return file.read(sent.offset, length) == sent.data[:length] and prefix_crc(file, sent.offset) == sent.crc

@@ -48,6 +48,12 @@ class Incarnation:
     """When it was last seen to grow."""
     mtime_ns: int = 0
     """The file's own account of when it was last written."""
+    nameless_ns: int = 0
+    """When it was first seen to have no name any more."""
+    doubted_ns: int = 0
+    """When it was last seen to be written without growing: bytes that were sent may be others by now."""
+    compare_after_ns: int = 0
+    """Before this it is not worth the cost to compare its bytes again."""
     _sightings: deque[tuple[int, int]] = field(default_factory=deque)
     _checkpoints: deque[tuple[int, int]] = field(default_factory=lambda: deque([(0, 0)], CHECKPOINTS_MAX))
 

@@ -39,5 +39,8 @@ class Files(Protocol):
     def open(self, path: str) -> File | None:
         """Hold the regular file that the path names now; None if there is none or it may not be read."""
 
+    def peek(self, path: str) -> File | None:
+        """As `open`, but only to compare it: what `open` will find stays as it is."""
+
     def siblings(self, path: str) -> list[str]:
         """Paths of the other regular files in the same folder."""

@@ -40,8 +40,8 @@ class Track:
     is_snapshot: bool = False
     """Each incarnation is one version of a file that is rewritten, and replaces the last."""
     incarnations: list[Incarnation] = field(default_factory=list)
-    cut: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=CUTS_REMEMBERED))
-    """(size, checksum) of incarnations that were truncated: what a copy of them begins with."""
+    cut: deque[Incarnation] = field(default_factory=lambda: deque(maxlen=CUTS_REMEMBERED))
+    """Incarnations that were truncated: there may be copies of them."""
     _version: tuple[Identity, Sight] | None = None
     _plan: deque[tuple[Incarnation, int]] = field(default_factory=deque)
 
@@ -106,26 +106,29 @@ class Track:
                 doubtful.append(incarnation)
             elif incarnation.saw(sight.size, now_ns):
                 self._plan.append((incarnation, sight.size))
+                if not was_written:
+                    # The last look fell between a write's two traces, time and size.
+                    incarnation.doubted_ns = 0
         return doubtful
 
-    def cut_short(self, incarnation: Incarnation, copy_size: int | None, now_ns: int) -> None:
-        """The file no longer holds what was sent of it.
-
-        `copy_size` is the size of a copy that holds what was sent and perhaps more, if one was found. Whether anything
-        was written between copy and truncation nobody can tell, so that is recorded as a possible loss either way.
-        """
+    def cut_short(self, incarnation: Incarnation, reason: str, now_ns: int) -> None:
+        """The file no longer holds what was sent of it, and no copy was found that does."""
         self._plan = deque(step for step in self._plan if step[0] is not incarnation)
-        if incarnation.sent:
-            self.cut.append((incarnation.sent, incarnation.crc))
         if self.is_snapshot:
             # The version that replaces this one comes next; of a torn one nothing is missed.
             incarnation.final = incarnation.seen = incarnation.sent
-        elif copy_size is None:
-            incarnation.lost(incarnation.seen, "truncated", now_ns)
-        else:
-            self._continue_from_copy(incarnation, copy_size, now_ns)
+            return
+        if incarnation.sent:
+            self.cut.append(incarnation)
+        incarnation.lost(incarnation.seen, reason, now_ns)
 
-    def _continue_from_copy(self, incarnation: Incarnation, copy_size: int, now_ns: int) -> None:
+    def goes_on_in_copy(self, incarnation: Incarnation, copy_size: int, now_ns: int) -> None:
+        """The file no longer holds what was sent of it, but a copy of this size does, and perhaps more.
+
+        Whether anything was written between copy and truncation nobody can tell: that is recorded as a possible loss.
+        """
+        self._plan = deque(step for step in self._plan if step[0] is not incarnation)
+        self.cut.append(incarnation)
         incarnation.seen = incarnation.sent
         if incarnation.saw(copy_size, now_ns):
             self._plan.appendleft((incarnation, copy_size))
@@ -183,6 +186,11 @@ class Track:
     def is_rotated(self) -> bool:
         """Whether there are incarnations that the path does not name any more."""
         return len(self.incarnations) > 1 or (bool(self.incarnations) and self.incarnations[0].detached)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether bytes that were sent may be others by now."""
+        return any(one.doubted_ns for one in self.incarnations)
 
     @property
     def backlog(self) -> int:

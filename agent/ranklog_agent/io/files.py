@@ -135,10 +135,11 @@ class NodeFiles:
             if file is not None:
                 self._early[path] = file, time.monotonic()
 
-    def forget_early(self) -> None:
-        """Let go of files that were held early and, after a while, are wanted by nobody."""
+    def forget_early(self, is_held: Callable[[Identity], bool]) -> None:
+        """Let go of files that were held early and are held by the engine, or, after a while, wanted by nobody."""
         for path, (file, since_s) in list(self._early.items()):
-            if time.monotonic() - since_s > EARLY_S and self._early.pop(path, None) is not None:
+            is_useless = is_held(file.identity) or time.monotonic() - since_s > EARLY_S
+            if is_useless and self._early.pop(path, None) is not None:
                 file.close()
 
     def identity_at(self, path: str) -> Identity | None:
@@ -157,6 +158,11 @@ class NodeFiles:
         """
         early = self._early.pop(path, None)
         return early[0] if early is not None else self._open(path)
+
+    def peek(self, path: str) -> NodeFile | None:
+        """As `open`, but only to compare it: what `open` will find stays as it is."""
+        early = self._early.get(path)
+        return early[0].again() if early is not None else self._open(path)
 
     def has_other_names(self, path: str) -> bool:
         """Whether a file may be reached by another name than this."""

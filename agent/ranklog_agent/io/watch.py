@@ -5,7 +5,9 @@ Hints only make things faster: a scan that comes round by itself finds everythin
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import importlib
 import logging
 import os
 import threading
@@ -39,8 +41,24 @@ REMOTE = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "glusterfs", "orangefs", "pvfs2"]
 )
 """File systems whose changes by other hosts raise no events here; anything on FUSE counts too."""
+MOVE_GROUPERS = [
+    ("watchdog.observers.inotify_move_event_grouper", "InotifyMoveEventGrouper"),
+    ("watchdog.observers.inotify_buffer", "InotifyBuffer"),  # before watchdog 7
+]
 THROUGH_LINK = "/./"
 """Ends the path of a watched folder that is a link: watchdog would watch the link, not what it leads to."""
+
+
+def _hold_nothing_back() -> None:
+    """Have watchdog pass every event on at once.
+
+    It waits for half a second whether a file that left a folder appears in another one that is watched, and holds back
+    all events behind it: time enough for whole generations of a log to come and go. To us a file that left is gone, and
+    one that came is new.
+    """
+    for module, name in MOVE_GROUPERS:
+        with contextlib.suppress(ImportError):
+            getattr(importlib.import_module(module), name).delay = 0.0
 
 
 class Hints(EventQueue):
@@ -95,6 +113,7 @@ class Watcher(logging.Handler):
 
     def __init__(self, hints: Hints) -> None:
         super().__init__(logging.WARNING)
+        _hold_nothing_back()
         self._hints = hints
         self._is_in_doubt = False
         self._watched: dict[str, _Watched] = {}
