@@ -80,11 +80,17 @@ class Fold:
             self._forget(row)
         return complete
 
-    def flush(self) -> list[Row]:
-        """Give out all rows."""
-        complete = list(self._rows)
-        self._rows.clear()
-        self._open.clear()
+    @property
+    def count(self) -> int:
+        """How many rows there have been: the number of the latest."""
+        return self._count
+
+    def flush(self, last: int | None = None) -> list[Row]:
+        """Give out all rows, or those up to the one of this number."""
+        complete = []
+        while self._rows and (last is None or self._rows[0].number <= last):
+            complete.append(self._rows.popleft())
+            self._forget(complete[-1])
         return complete
 
     def _forget(self, row: Row) -> None:

@@ -57,19 +57,19 @@ class Rows:
         """Yield the rows of the batches in turn. A row that others may still join waits for them, but not for ever."""
         fold = Fold({})
         first = self._tail
-        latest = clock()
+        arrivals: deque[tuple[float, int]] = deque()
         for batch in batches:
             rows = self._of(batch, fold)
-            is_news = False
             if first is not None:
                 yield from deque(self._flushed(rows, fold), maxlen=first)
                 first = None
                 continue
-            for row in rows:
-                is_news = True
-                yield row
-            latest = clock() if is_news else latest
-            yield from fold.expire(0) if (clock() - latest) * 1e9 < WINDOW_NS else fold.flush()
+            yield from rows
+            yield from fold.expire(0)
+            now = clock()
+            arrivals.append((now, fold.count))
+            while (now - arrivals[0][0]) * 1e9 >= WINDOW_NS:
+                yield from fold.flush(arrivals.popleft()[1])
         yield from fold.flush()
 
     def raw(self, batches: Iterable[Iterable[Block]], head: int | None = None) -> Iterator[bytes]:
