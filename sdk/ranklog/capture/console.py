@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from ranklog.capture.tape import Tape
 
 PACE_S = 0.001
-"""How long a terminal's reader is given to take what was written, before more is: its sign may have been missed."""
-FULL_S = 0.03
-"""How long it is given when it has not taken so much that more would be cut."""
+"""How long a terminal's reader is waited for if the sign that it has read may have been missed."""
+PATIENT_PACE_S = 0.008
+"""How long if the sign before that may have been missed as well."""
+SLOW_S = 0.03
+"""How long if it has surely not read yet."""
 RETRY_S = 0.2
 """How long an outlet without room is left alone, unless it says that there is some."""
-TTY_FULL_BYTES = 4095
-"""What a terminal holds for its reader. More would be cut where it is full."""
 
 
 class Console:
@@ -25,7 +25,8 @@ class Console:
     The position is also that of a descriptor, which the heir shares: it goes on from there if we are killed.
 
     A terminal gets the next piece when its reader has read the last. Launchers pass on what one read gives them, and
-    reads that find whole lines give whole lines: otherwise Open MPI 4 tears thousands of them.
+    reads that find whole lines give whole lines: otherwise Open MPI 4 tears thousands of them. Three pieces
+    fit into what a terminal holds for its reader, so that two wrong guesses tear nothing.
     """
 
     def __init__(self, outlet: "Outlet", tape: "Tape") -> None:
@@ -33,7 +34,7 @@ class Console:
         self._tape = tape
         self._partial_since_s: float | None = None
         self._is_waiting = False
-        self._unread = 0
+        self._has_missed_sign = False
         self.flooded_s: float | None = None
         """When the command last filled its terminal."""
         self.due_s: float | None = None
@@ -53,14 +54,14 @@ class Console:
     def ready(self, now_s: float) -> None:
         """The launcher may take more."""
         self._outlet.forget_readiness()
-        self._is_waiting = False
-        self._unread = 0
+        self._is_waiting = self._has_missed_sign = False
         self.pump(now_s)
 
     def pump(self, now_s: float, *, is_ending: bool = False) -> None:
         """Write what the launcher takes. At the end, the start of a line no longer waits for its end."""
         if self._is_waiting and self.due_s is not None and now_s < self.due_s:
             return
+        self._has_missed_sign = self._is_waiting
         self._is_waiting = False
         self.due_s = None
         outlet = self._outlet
@@ -78,12 +79,12 @@ class Console:
                 self.sent += taken
                 os.lseek(self._tape.position, self.sent, os.SEEK_SET)
                 self._partial_since_s = None
-            self._unread += taken
             if taken < size:
                 self._wait(now_s + RETRY_S)
                 return
             if outlet.is_tty:
-                self._wait(now_s + (PACE_S if self._unread + outlet.limit <= TTY_FULL_BYTES else FULL_S))
+                pace_s = PATIENT_PACE_S if self._has_missed_sign else PACE_S
+                self._wait(now_s + (SLOW_S if outlet.is_sign_sure else pace_s))
                 return
 
     def _is_overdue(self, now_s: float) -> bool:
@@ -103,5 +104,3 @@ class Console:
     def _wait(self, until_s: float) -> None:
         self._is_waiting = True
         self.due_s = until_s
-        if self._outlet.is_tty:
-            self._outlet.forget_readiness()  # our own write is a sign too

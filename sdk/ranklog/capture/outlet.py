@@ -3,6 +3,7 @@
 import os
 import stat
 from select import EPOLLET, EPOLLOUT, POLLOUT, epoll, poll
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,9 +11,11 @@ if TYPE_CHECKING:
 
 PIPE_BYTES = 4096
 """PIPE_BUF: a pipe takes this much at once or not at all."""
-TTY_BYTES = 1792
-"""What a pseudo-terminal hands to its reader undivided: one buffer of Linux's tty layer."""
+TTY_BYTES = 1364
+"""A third of what a terminal holds for its reader; up to 1,792 bytes Linux hands on undivided."""
 FILE_BYTES = 1 << 16
+SURE_S = 0.00001
+"""A write to a terminal that took no longer was not interrupted: its reader cannot have read before the write's end."""
 LATER = frozenset({11, 28, 122})
 """EAGAIN, ENOSPC, EDQUOT: no room now."""
 NULL_DEVICE = os.makedev(1, 3)
@@ -33,6 +36,8 @@ class Outlet:
         self.is_tty = False
         self.limit = FILE_BYTES
         """How much to write at once."""
+        self.is_sign_sure = True
+        """Whether the sign that a terminal's reader has read the last write is surely still to come."""
         try:
             status = os.fstat(number)
         except OSError:
@@ -74,10 +79,17 @@ class Outlet:
                 return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
             if self._asks_first and not _has_room(self._number):
                 return 0
-            return os.write(self._number, data)
+            return self._write_to_terminal(data) if self.is_tty else os.write(self._number, data)
         except OSError as error:
             self.is_open = error.errno in LATER
             return 0
+
+    def _write_to_terminal(self, data: bytes) -> int:
+        began_s = monotonic()
+        taken = os.write(self._number, data)
+        self.is_sign_sure = monotonic() - began_s < SURE_S
+        self.forget_readiness()  # our own write is a sign too
+        return taken
 
     def fileno(self) -> int | None:
         """A descriptor that becomes readable when there may be room again; None if there is none to wait for."""

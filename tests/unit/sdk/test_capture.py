@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranklog.capture import record, tape
-from ranklog.capture.console import PACE_S, Console
+from ranklog.capture.console import PACE_S, PATIENT_PACE_S, SLOW_S, Console
 from ranklog.capture.lean import signal, signal_name
 from ranklog.capture.oom import kills
 from ranklog.capture.options import UsageError, parse
@@ -88,6 +88,7 @@ class FakeOutlet:
         self.limit = limit
         self.is_tty = is_tty
         self.is_open = True
+        self.is_sign_sure = True
         self.room = 1 << 30
         self.taken: list[bytes] = []
 
@@ -170,22 +171,26 @@ def test_a_launcher_that_is_gone_is_left_alone(log: Tape) -> None:
     assert (console.unsent, outlet.taken) == (0, [])
 
 
-def test_a_terminal_gets_no_more_than_its_reader_finds_in_one_piece(log: Tape) -> None:
-    outlet = FakeOutlet(1792, is_tty=True)
+def test_a_terminal_gets_more_when_its_reader_has_read(log: Tape) -> None:
+    outlet = FakeOutlet(1364, is_tty=True)
     console = Console(outlet, log)  # type: ignore[arg-type]
     log.append(b"".join(letter * 999 + b"\n" for letter in (b"v", b"w", b"x", b"y", b"z")), 0)
     console.pump(0)
-    console.pump(PACE_S / 2)
+    console.pump(SLOW_S / 2)
     assert len(outlet.taken) == 1
-    console.ready(PACE_S / 2)
+    outlet.is_sign_sure = False
+    console.ready(1)
     assert len(outlet.taken) == 2, "its reader has read"
-    console.pump(PACE_S * 2)
-    assert len(outlet.taken) == 3, "a sign can be missed, and there is room for two"
-    console.pump(PACE_S * 4)
+    console.pump(1 + PACE_S)
+    assert len(outlet.taken) == 3, "the sign of that may have been missed"
+    console.pump(1 + PACE_S * 2)
+    assert len(outlet.taken) == 3, "hardly twice"
+    outlet.is_sign_sure = True
+    console.pump(1 + PACE_S + PATIENT_PACE_S)
     assert len(outlet.taken) == 4
-    console.pump(PACE_S * 6)
-    assert len(outlet.taken) == 4, "one more might be cut where the terminal is full"
-    console.pump(1)
+    console.pump(1 + PACE_S + 2 * PATIENT_PACE_S)
+    assert len(outlet.taken) == 4
+    console.pump(2)
     assert len(outlet.taken) == 5, "nobody waits for ever"
 
 
