@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of a process that was started here; `was_asked` if it was told to end, after another had failed."""
+    """The end of a process that was started here."""
 
     status: int
     """As waitpid gives it."""
     was_asked: bool = False
+    """Whether it was told to end, after another had failed."""
+    rank: int = 0
+    """Its number among those that were started."""
 
     @property
     def exit_code(self) -> int:

@@ -65,10 +65,14 @@ class Job:
         waiting = {child.ended for child in self._processes}
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            endings += [Ending(each.ended.result(), self._are_asked) for each in self._processes if each.ended in done]
-            has_failed = any(ending.has_failed for ending in endings)
-            if has_failed and waiting and self.ends_together and ending_others is None:
-                ending_others = asyncio.create_task(self._end_others(endings))
+            endings += [
+                Ending(child.ended.result(), self._are_asked, rank)
+                for rank, child in enumerate(self._processes)
+                if child.ended in done
+            ]
+            failed = next((ending for ending in endings if ending.has_failed), None)
+            if failed is not None and waiting and self.ends_together and ending_others is None:
+                ending_others = asyncio.create_task(self._end_others(failed))
         if ending_others is not None:
             ending_others.cancel()
             await asyncio.wait([ending_others])
@@ -107,10 +111,9 @@ class Job:
             family.kill(left - spared)
             await asyncio.sleep(POLL_S)
 
-    async def _end_others(self, endings: Sequence[Ending]) -> None:
+    async def _end_others(self, failed: Ending) -> None:
         await asyncio.sleep(TERMINATE_S)
-        words = next(ending.words for ending in endings if ending.has_failed)
-        self.say(f"a process {words}: the others are ended (--no-kill lets them run on)")
+        self.say(f"rank {failed.rank} {failed.words}: the others are ended (--no-kill lets them run on)")
         self._are_asked = True
         self.send(signal.SIGTERM)
         await asyncio.sleep(KILL_S)
