@@ -166,18 +166,15 @@ class Agent:
         """Scan everything now and then, and often what raises no events."""
         full_at = 0.0
         while True:
-            unwatched = self._watch_more()
-            began = time.monotonic()
-            if self._watcher.take_doubt() or began >= full_at:
-                await self._in_mirror(self._mirror.scan)
-                now = time.monotonic()
-                full_at = now + max(self._config.scan_idle_s, (now - began) / SCAN_SHARE)
+            unwatched, cost_s = self._watch_more(), 0.0
+            if self._watcher.take_doubt() or time.monotonic() >= full_at:
+                cost_s = await self._in_mirror(self._mirror.scan)
+                full_at = time.monotonic() + max(self._config.scan_idle_s, cost_s / SCAN_SHARE)
                 self._scanned.set()
             elif unwatched:
-                await self._in_mirror(self._mirror.scan_unwatched, unwatched)
+                cost_s = await self._in_mirror(self._mirror.scan_unwatched, unwatched)
             self._wake.set()
-            took = time.monotonic() - began
-            await asyncio.sleep(max(self._config.scan_s if unwatched else 1.0, took / SCAN_SHARE_UNWATCHED))
+            await asyncio.sleep(max(self._config.scan_s if unwatched else 1.0, cost_s / SCAN_SHARE_UNWATCHED))
 
     async def _keep_tending(self) -> None:
         while True:

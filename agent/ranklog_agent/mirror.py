@@ -73,18 +73,20 @@ class Mirror:
         if path.startswith(self._spool_streams) or self._rules.match(path) is not None:
             self.files.hold_early(path)
 
-    def scan(self) -> None:
-        """Look at everything: the spool, the folders of all rules, each file that is known."""
+    def scan(self) -> float:
+        """Look at everything: the spool, the folders of all rules, each file that is known. Returns its cost in s."""
+        began_s = time.thread_time()
         self._scan_spool()
         for rule in self._rules.all:
             for path in files_below(rule.base, rule.depth):
                 self._discover(path)
         for track in list(self._tracking.tracks.values()):
             self._look(track)
-        self.jobs.check_alive(time.monotonic(), time.time_ns())
+        return time.thread_time() - began_s
 
-    def scan_unwatched(self, folders: list[str]) -> None:
-        """Look at folders from which no events come, and at files that may have rotated away from their names."""
+    def scan_unwatched(self, folders: list[str]) -> float:
+        """Look at folders from which no events come, and at the files known in them. Returns its cost in s."""
+        began_s = time.thread_time()
         self._scan_spool()
         for folder in folders:
             for path in files_below(folder, None):
@@ -92,6 +94,7 @@ class Mirror:
         for track in list(self._tracking.tracks.values()):
             if any(track.path.startswith(folder + "/") for folder in folders):
                 self._look(track)
+        return time.thread_time() - began_s
 
     def heed(self, paths: set[str]) -> None:
         """Look at paths of which something was heard."""
@@ -99,7 +102,7 @@ class Mirror:
         if any(path.startswith(procs) for path in paths):
             self._scan_spool()
         for path in paths:
-            if path not in self._tracking.tracks and os.path.isdir(path):
+            if path not in self._tracking.tracks and os.path.isdir(path) and not os.path.islink(path):
                 for below in files_below(path, None):
                     self._heed_file(below)
             else:

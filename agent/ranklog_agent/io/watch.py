@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ def _hold_nothing_back() -> None:
     all events behind it: time enough for whole generations of a log to come and go. To us a file that left is gone, and
     one that came is new.
     """
+    warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)  # of a folder that was made a moment ago
     for module, name in MOVE_GROUPERS:
         with contextlib.suppress(ImportError):
             getattr(importlib.import_module(module), name).delay = 0.0
