@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -14,14 +12,16 @@ import psutil
 class Account:
     """Lines of `55_azureml-execution-<node_id>.txt` and the logs of `--prep` and `--release`.
 
-    `watch(path, role, name)` is called for each file that begins.
+    `watch(path, role, name)` is called for each file that begins, `complain(why)` once if they cannot be written: the
+    job's own files are more important.
     """
 
-    def __init__(self, folder: str, watch: Callable[[str, str, str], None]) -> None:
+    def __init__(self, folder: str, watch: Callable[[str, str, str], None], complain: Callable[[str], None]) -> None:
         self._folder = folder
         self._watch = watch
+        self._complain = complain
+        self._has_complained = False
         self._begun: set[str] = set()
-        os.makedirs(folder, mode=0o700, exist_ok=True)
 
     def say(self, text: str) -> None:
         """Add a line to the node's account."""
@@ -38,28 +38,30 @@ class Account:
             lines.append(f"{about['pid']} {about['ppid']} {about['username']} {started} {line}\n")
         self._append("start_cms.txt", "start_cms", "", "".join(lines))
 
-    async def run(self, command: str, kind: str) -> int:
-        """Run the command of `--prep` or `--release` (`kind`); returns its exit code, 127 if it cannot be started."""
+    def begin_command(self, command: str, kind: str) -> str:
+        """Note that the command of `--prep` or `--release` (`kind`) begins; returns the file for its output."""
         about = f"job_{kind}_azureml.log"
-        output = os.path.join(self._folder, f"{kind}_output.txt")
         self._append(f"{kind}_cmd.txt", f"{kind}_cmd", "", f"{command}\n")
         self._append(about, "azureml_log", about, _stamped(f"Entering job {_LONG[kind]}: {command}"))
         self._append(f"{kind}_output.txt", "job_prep" if kind == "prep" else "job_post", "", "")
-        started = time.monotonic()
-        with open(output, "ab") as file:
-            process = await asyncio.create_subprocess_shell(
-                command, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=asyncio.subprocess.STDOUT
-            )
-            code = await process.wait()
-        took = f"exit code {code} after {time.monotonic() - started:.1f} s"
-        self._append(about, "azureml_log", about, _stamped(f"Job {_LONG[kind]} ended: {took}"))
-        self._append(f"{kind}_cmd.txt", f"{kind}_cmd", "", f"{took}\n")
-        return code
+        return os.path.join(self._folder, f"{kind}_output.txt")
+
+    def end_command(self, kind: str, how: str) -> None:
+        """Note how the command ended."""
+        about = f"job_{kind}_azureml.log"
+        self._append(about, "azureml_log", about, _stamped(f"Job {_LONG[kind]} ended: {how}"))
+        self._append(f"{kind}_cmd.txt", f"{kind}_cmd", "", f"{how}\n")
 
     def _append(self, file_name: str, role: str, name: str, text: str) -> None:
         path = os.path.join(self._folder, file_name)
-        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        try:
+            with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError as error:
+            if not self._has_complained:
+                self._has_complained = True
+                self._complain(f"cannot write the account of this node to {self._folder}: {error.strerror}")
+            return
         if file_name not in self._begun:
             self._begun.add(file_name)
             self._watch(path, role, name)

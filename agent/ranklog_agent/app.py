@@ -23,7 +23,7 @@ from ranklog_agent.config import Config
 from ranklog_agent.core.backoff import Backoff
 from ranklog_agent.core.clock import Clock
 from ranklog_agent.errors import AgentError, CollectorRefusedError, NotDeliveredError
-from ranklog_agent.io import link, procfs, wire
+from ranklog_agent.io import commands, link, procfs, wire
 from ranklog_agent.io.watch import Hints, Watcher
 from ranklog_agent.mirror import Mirror
 from ranklog_proto.v1 import ingest_pb2 as pb
@@ -81,7 +81,7 @@ class Agent:
         """Live. Raises AgentError if something must be told to whoever started the agent."""
         self._listen_to_signals()
         self._make_folders()
-        account = Account(self._own_folder, self._mirror.watch)
+        account = Account(self._own_folder, self._mirror.watch, self._say)
         try:
             await self._in_mirror(account.list_processes)
             await self._note(account, f"agent {version('ranklog')} on {self._config.node_id}, pid {os.getpid()}")
@@ -123,10 +123,14 @@ class Agent:
         self._reason = "signalled"
 
     async def _drain(self, account: Account) -> None:
-        """Deliver what is left, up to the deadline, and say goodbye. A signal that comes now ends it at once."""
+        """Deliver what is left, up to the deadline, and say goodbye.
+
+        A signal that comes now ends what is under way: the command of --release, then the delivery.
+        """
         self._stop.clear()
         if self._config.release:
             await self._run_command(account, self._config.release, "release")
+            self._stop.clear()
         await self._note(account, f"agent leaves: {self._reason}")
         await self._in_mirror(self._mirror.finish)
         deadline = time.monotonic() + self._config.drain_timeout_s
@@ -184,9 +188,15 @@ class Agent:
                 self._wake.set()
 
     def _make_folders(self) -> None:
-        os.makedirs(spool.procs_folder(self._config.spool), mode=0o700, exist_ok=True)
-        os.makedirs(spool.streams_folder(self._config.spool), mode=0o700, exist_ok=True)
-        os.makedirs(self._own_folder, mode=0o700, exist_ok=True)
+        """Make the spool. Without it no rank can be captured, but files that are watched can still be mirrored."""
+        try:
+            os.makedirs(spool.procs_folder(self._config.spool), mode=0o700, exist_ok=True)
+            os.makedirs(spool.streams_folder(self._config.spool), mode=0o700, exist_ok=True)
+            os.makedirs(self._own_folder, mode=0o700, exist_ok=True)
+        except OSError as error:
+            if not self._config.rules:
+                raise
+            self._say(f"cannot make the spool {self._config.spool}: {error.strerror}; only watched files are mirrored")
 
     def _watch_more(self) -> list[str]:
         """Watch what is not watched yet; returns the folders that must be scanned."""
@@ -321,25 +331,35 @@ class Agent:
         await self._in_mirror(account.say, text)
 
     async def _run_command(self, account: Account, command: str, kind: str) -> None:
-        code = await account.run(command, kind)
-        await self._note(account, f"--{kind} ended with exit code {code}: {command}")
+        output = await self._in_mirror(account.begin_command, command, kind)
+        ended = await commands.run(command, output, self._stop)
+        await self._in_mirror(account.end_command, kind, str(ended))
+        await self._note(account, f"--{kind} ended with exit code {ended.code}: {command}")
 
     @property
     def _own_folder(self) -> str:
         return spool.agent_folder(self._config.spool, self._config.hostname)
 
     def _announce(self) -> None:
-        spool.announce_agent(
-            self._config.spool,
-            run_id=self._config.run_id,
-            experiment=self._config.experiment,
-            hostname=self._config.hostname,
-            collector=self._config.collector,
-        )
+        try:
+            spool.announce_agent(
+                self._config.spool,
+                run_id=self._config.run_id,
+                experiment=self._config.experiment,
+                hostname=self._config.hostname,
+                collector=self._config.collector,
+            )
+        except (OSError, spool.SpoolError) as error:
+            self._say(f"cannot announce this agent, so that ranks must be told of its run: {error}")
 
     def _withdraw(self) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(spool.agent_path(self._config.spool, self._config.hostname))
+        """Take the announcement back, unless it is that of an agent which has taken over."""
+        path = spool.agent_path(self._config.spool, self._config.hostname)
+        with contextlib.suppress(OSError, spool.SpoolError):
+            with open(path, "rb") as file:
+                is_ours = spool.parse_agent(file.read(spool.RECORD_BYTES_MAX)).pid == os.getpid()
+            if is_ours:
+                os.unlink(path)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
