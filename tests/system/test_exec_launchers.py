@@ -60,9 +60,9 @@ WHOLE_CONSOLES = ("openmpi4", "openmpi5", "mpich5")
 """Launchers whose console shows every line whole if each rank's lines come to it whole."""
 
 
+# torchrun starts Python's own scripts only by another way, which has its own test.
+@pytest.mark.parametrize("launcher", ["openmpi4", "openmpi5", "mpich5", "slurm"], indirect=True)
 def test_no_printed_line_is_lost_when_a_rank_is_killed(launcher: Launcher, hosts4: Hosts, tmp_path: Path) -> None:
-    if launcher.name == "torchrun":
-        pytest.skip("it starts Python's own scripts only by another way, which has its own test")
     spool, notes = Spooled(tmp_path / "spool"), tmp_path / "notes"
     notes.mkdir()
     rank_words = [*programs.script("pyfail.py"), "kill", "2"]

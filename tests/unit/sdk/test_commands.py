@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import click
 import pytest
@@ -97,7 +98,8 @@ def test_a_reader_who_has_gone_is_no_error() -> None:
     code = f"import sys; from tests.unit.sdk.{__name__.rpartition('.')[2]} import piped; from ranklog import cli\n"
     code += "cli.ranklog.add_command(piped, 'piped'); cli.Commands.get_command = lambda self, ctx, name: piped\n"
     code += "sys.exit(cli.run(['piped']))"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    root = Path(__file__).parents[3]
+    ended = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (cli.BROKEN_PIPE, "")
 
 
