@@ -59,6 +59,9 @@ class Agent:
         self._scanned = asyncio.Event()
         self._delivered = asyncio.Event()
         self._stop = asyncio.Event()
+        """A signal came."""
+        self._over = asyncio.Event()
+        """The job has ended."""
         self._reason = "ended"
         self._has_left = False
         self._call: link.Call | None = None
@@ -111,16 +114,14 @@ class Agent:
 
     async def _wait_for_the_end(self) -> None:
         """Until the job is over, a signal comes, or the process that stands for the job is gone."""
-        pid = self._config.ends_with_pid
-        ticks = procfs.start_ticks(pid) if pid is not None else None
-        while not self._stop.is_set():
-            if pid is not None and (ticks is None or procfs.start_ticks(pid) != ticks):
-                return
-            if self._mirror.is_job_over and pid is None and not self._config.stays:
-                return
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), TEND_S)
-        self._reason = "signalled"
+        ending = asyncio.create_task(self._over.wait()), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ending:
+                task.cancel()
+        if not self._over.is_set():
+            self._reason = "signalled"
 
     async def _drain(self, account: Account) -> None:
         """Deliver what is left, up to the deadline, and say goodbye.
@@ -181,11 +182,19 @@ class Agent:
             await asyncio.sleep(max(self._config.scan_s if unwatched else 1.0, cost_s / SCAN_SHARE_UNWATCHED))
 
     async def _keep_tending(self) -> None:
+        pid = self._config.ends_with_pid
+        ticks = procfs.start_ticks(pid) if pid is not None else None
         while True:
-            await asyncio.sleep(TEND_S)
             has_news = await self._in_mirror(self._mirror.tend)
             if has_news or self._answers:
                 self._wake.set()
+            if pid is None:
+                is_over = self._mirror.is_job_over and not self._config.stays
+            else:
+                is_over = ticks is None or procfs.start_ticks(pid) != ticks
+            if is_over:
+                self._over.set()
+            await asyncio.sleep(TEND_S)
 
     def _make_folders(self) -> None:
         """Make the spool. Without it no rank can be captured, but files that are watched can still be mirrored."""
