@@ -68,7 +68,8 @@ def test_no_printed_line_is_lost_when_a_rank_is_killed(launcher: Launcher, hosts
     rank_words = [*programs.script("pyfail.py"), "kill", "2"]
     bare = ended(launcher, hosts4, rank_words)
     captured = ended(launcher, hosts4, [*exec_words(spool), *rank_words, str(notes)])
-    assert captured.returncode == bare.returncode
+    # Bare hydra itself says 255 or 9, as the rank's end or the proxies' trouble about it comes to it first.
+    assert captured.returncode in {"mpich5": {255, 9}}.get(launcher.name, {bare.returncode})
     for rank in RANKS:
         assert spool.log(rank=rank).decode() == (notes / str(rank)).read_text()
     assert b"rank 2 LAST LINE before kill\n" in spool.log(rank=2)
