@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from ranklog_collector.core import journal
+from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.state import RunState, Stream
 from ranklog_collector.reading.verify import Report, verify
@@ -171,6 +173,11 @@ class Pipeline:
             return RunFolder(str(self.run_folder)).state
         except ReadingError:
             return RunState()
+
+    @property
+    def journal(self) -> list[journal.Entry]:
+        """All entries of the run's journal."""
+        return journal.read((self.run_folder / JOURNAL).read_bytes())[0]
 
     def streams_of(self, source: Path | bytes) -> list[Stream]:
         """The streams that hold bytes of a path, which is named as on the wire."""

@@ -1,146 +1,162 @@
-"""Everything at once: processes killed at random, rotations in a storm, a disk that fills up. No byte may differ.
+"""Load, and everything that can end or fill up meanwhile, at random moments: in the end not one byte differs.
 
-CI runs small sizes; RANKLOG_CHAOS=full runs the large ones.
+Sizes are for continuous integration; RANKLOG_TEST_FULL makes them those that are promised, RANKLOG_TEST_SEED sets the
+dice.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
-
-from tests.support.logfile import are_ascending, numbers_in
+from tests.support.cluster import sized
 from tests.support.pipeline import Pipeline, wait_until
 from tests.system.conftest import require
 
-
-@dataclass(frozen=True)
-class Size:
-    """How much, how often, how long."""
-
-    bytes: int
-    kills: int
-    storm_s: float
-    full_s: float
-
-
-SIZE = Size(200 << 20, 100, 20, 20) if os.environ.get("RANKLOG_CHAOS") == "full" else Size(24 << 20, 12, 4, 3)
-STREAMS = 16
+SEED = int(os.environ.get("RANKLOG_TEST_SEED", "1"))
 
 WRITER = """
 import os, random, sys, time
-folder, streams, total, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-chance = random.Random(7)
-files = [os.open(f"{folder}/rank{number}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT) for number in range(streams)]
-written = 0
-began = time.monotonic()
-while written < total:
-    for fd in files:
-        written += os.write(fd, chance.randbytes(chance.randrange(1, 60_000)))
-    time.sleep(max(0.0, written / total * seconds - (time.monotonic() - began)))
-"""
-
-LINES = """
-import os, sys, time
-path, seconds = sys.argv[1], float(sys.argv[2])
-end = time.monotonic() + seconds
-number = 0
-while time.monotonic() < end:
-    # A new open for each bundle: what a program does that is told of rotations.
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.write(fd, b"".join(b"msgnum:%08d:and the rest of the line\\n" % (number + line) for line in range(20)))
-    os.close(fd)
-    number += 20
-    time.sleep(0.001)
-print(number)
+folder, streams, size, seconds, seed = sys.argv[1], *map(int, sys.argv[2:6])
+dice = random.Random(seed)
+files = [os.open(f"{folder}/{number}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT) for number in range(streams)]
+began, written, line = time.monotonic(), 0, 0
+while written < size:
+    lines = []
+    for _ in range(dice.randrange(1, 400)):
+        line += 1
+        lines.append(b"%010d %s\\n" % (line, b"x" * dice.randrange(100)))
+    data = b"".join(lines)
+    written += os.write(files[dice.randrange(streams)], data)
+    time.sleep(max(0, began + seconds * written / size - time.monotonic()))
 """
 
 
 @contextmanager
-def started(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A program that is gone when the test is."""
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+def load(folder: Path, streams: int, size: int, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that writes so many bytes over so much time; it has ended well when the block is left."""
+    folder.mkdir(exist_ok=True)
+    arguments = [str(value) for value in (folder, streams, size, seconds, SEED)]
+    with subprocess.Popen([sys.executable, "-c", WRITER, *arguments]) as process:
+        try:
+            yield process
+            assert process.wait(300) == 0
+        finally:
+            process.kill()
 
 
-def test_kills_at_random_moments_leave_no_byte_different(tmp_path: Path) -> None:
-    chance = random.Random(int(os.environ.get("RANKLOG_SEED", "1")))
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def differing(pipeline: Pipeline, folder: Path) -> list[str]:
+    """Files whose collected bytes are not those that were written."""
+    collected = pipeline.run_folder / "logs" / folder.name
+    return [path.name for path in folder.iterdir() if digest(path) != digest(collected / path.name)]
+
+
+def test_random_kills_of_agent_and_collector_cost_no_byte(tmp_path: Path) -> None:
+    kills, size = sized(100, 15), sized(200 << 20, 30 << 20)
+    dice = random.Random(SEED)
     with Pipeline(tmp_path) as pipeline:
-        seconds = SIZE.kills * 0.35
-        with started(WRITER, pipeline.sources, STREAMS, SIZE.bytes, seconds) as writer:
-            for _ in range(SIZE.kills):
-                time.sleep(chance.uniform(0.05, 0.3))
-                victim = chance.choice([pipeline.agent, pipeline.collector])
-                victim.kill()
-                victim.start()
-            assert writer.wait(120) == 0
-        pipeline.await_files(*sorted(pipeline.sources.iterdir()), timeout_s=120)
-        report = pipeline.finish()
-        assert len(report.checks) >= STREAMS
-
-
-@pytest.mark.parametrize("way", ["create", "copytruncate"])
-def test_a_storm_of_logrotate_loses_nothing_that_is_not_recorded(tmp_path: Path, way: str) -> None:
-    logrotate = shutil.which("logrotate") or shutil.which("logrotate", path="/usr/sbin")
-    require(None if logrotate else "no logrotate: script/install-test-programs brings it")
-    with Pipeline(tmp_path) as pipeline:
-        source = pipeline.sources / "app.log"
-        rules = tmp_path / "rules"
-        rules.write_text(f"{source} {{\n  rotate 1000000\n  {way}\n  missingok\n  su root root\n}}\n")
-        rules.chmod(0o644)
-        pipeline.sources.chmod(0o755)
         pipeline.await_agent()
-        with started(LINES, source, SIZE.storm_s) as writer:
-            while writer.poll() is None:
-                subprocess.run([str(logrotate), "-f", "-s", str(tmp_path / "state"), str(rules)], check=True)
-                time.sleep(0.05)
-            written = int(writer.communicate()[0])
-        kept = [path for path in pipeline.sources.iterdir() if path.name.startswith("app.log")]
-        on_disk = sorted(number for path in kept for number in numbers_in(path.read_bytes()))
-        pipeline.finish()
-        collected = numbers_in(pipeline.collected(source) or b"")
-        assert are_ascending(collected), "doubled or out of order"
-        missing = set(range(written)) - set(collected)
-        if way == "create":
-            assert on_disk == list(range(written))
-            assert not missing
-        else:
-            assert set(on_disk) <= set(collected), "bytes that a copy holds"
-            assert not missing or "truncated" in pipeline.gaps(source)
+        folder = pipeline.sources / "load"
+        with load(folder, 16, size, kills):
+            for _ in range(kills):
+                time.sleep(dice.expovariate(1.5))
+                victim = pipeline.agent if dice.random() < 0.5 else pipeline.collector
+                victim.kill()
+                time.sleep(dice.random() * 0.3)
+                victim.start()
+        wait_until(lambda: not differing(pipeline, folder), "every byte", 60)
+        report = pipeline.finish()
+        assert not differing(pipeline, folder)
+        assert not report.problems
 
 
-def test_a_full_disk_costs_nothing_once_there_is_room(tmp_path: Path) -> None:
-    require(None if os.geteuid() == 0 else "mounting a small file system needs root")
-    root = tmp_path / "small"
-    root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE.bytes * 2}", "tmpfs", str(root)], check=True)
+def test_a_collector_whose_disk_is_full_for_a_while_costs_no_byte_and_needs_no_restart(tmp_path: Path) -> None:
+    require("a small file system has to be mounted: this needs root" if os.geteuid() != 0 else None)
+    seconds, size = sized(20, 4), sized(200 << 20, 40 << 20)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={2 * size}", "none", str(disk)], check=True)
     try:
-        with Pipeline(tmp_path, root=root) as pipeline:
-            with started(WRITER, pipeline.sources, STREAMS, SIZE.bytes, SIZE.full_s * 2) as writer:
-                wait_until(lambda: pipeline.state.segments, "the first bytes")
-                filler = root / "filler"
-                subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=64k"], check=False, capture_output=True)
-                assert shutil.disk_usage(root).free == 0
-                time.sleep(SIZE.full_s)
-                filler.unlink()
-                assert writer.wait(120) == 0
-            pipeline.await_files(*sorted(pipeline.sources.iterdir()), timeout_s=120)
-            pipeline.finish()
+        with Pipeline(tmp_path, root=disk / "runs") as pipeline:
+            pipeline.await_agent()
+            folder = pipeline.sources / "load"
+            collector = pipeline.collector.pid
+            with load(folder, 8, size, 2 * seconds):
+                time.sleep(seconds / 2)
+                fill(disk / "filler")
+                time.sleep(seconds)
+                (disk / "filler").unlink()
+            wait_until(lambda: not differing(pipeline, folder), "every byte", 60)
+            assert pipeline.collector.pid == collector
+            report = pipeline.finish()
+            assert any(entry.kind == "pause" for entry in pipeline.journal), "the disk was never full"
+            assert not differing(pipeline, folder)
+            assert not report.problems
     finally:
-        subprocess.run(["umount", "-l", str(root)], check=True)
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Leave no room on the disk."""
+    with path.open("wb", buffering=0) as filler:
+        for block in (1 << 20, 1 << 12, 1):
+            with suppress(OSError):
+                while filler.write(bytes(block)):
+                    pass
+
+
+def test_a_large_backlog_costs_time_but_no_memory(tmp_path: Path) -> None:
+    size, limit_kib = sized(5 << 30, 1 << 30), 100 << 10
+    with Pipeline(tmp_path) as pipeline:
+        pipeline.agent.kill()
+        source = pipeline.sources / "backlog.log"
+        with source.open("wb") as file:
+            block = os.urandom(1 << 20)
+            for _ in range(64):
+                file.write(block)
+            file.truncate(size)
+        pipeline.agent.start()
+        inside = pipeline.run_folder / "logs" / source.name
+        wait_until(lambda: inside.exists() and inside.stat().st_size == size, "the backlog", 120)
+        assert peak_kib(pipeline.agent.pid) < limit_kib
+        report = pipeline.finish()
+        assert not report.problems
+        assert sum(check.size for check in report.checks if check.path.endswith(source.name)) == size
+
+
+def test_ten_thousand_idle_files_cost_little(tmp_path: Path) -> None:
+    files, limit_kib = 10_000, 120 << 10
+    with Pipeline(tmp_path) as pipeline:
+        pipeline.await_agent()
+        folder = pipeline.sources / "many"
+        for number in range(files):
+            below = folder / f"{number % 100}"
+            below.mkdir(parents=True, exist_ok=True)
+            (below / f"{number}.log").write_bytes(b"file %d\n" % number)
+        inside = pipeline.run_folder / "logs" / "many"
+        wait_until(lambda: sum(len(names) for _, _, names in os.walk(inside)) == files, f"{files} files", 60)
+        one = folder / "7" / "7.log"
+        with one.open("ab") as file:
+            file.write(b"one of them goes on\n")
+        pipeline.await_bytes(one, one.read_bytes())
+        assert peak_kib(pipeline.agent.pid) < limit_kib
+        report = pipeline.finish()
+        assert not report.problems
+        assert sum("/many/" in check.path for check in report.checks) == files
+
+
+def peak_kib(pid: int) -> int:
+    """The most memory that a process has had, in KiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
