@@ -44,9 +44,11 @@ def test_ranks_are_known_and_their_lines_are_whole(launcher: Launcher, hosts4: H
     for rank in RANKS:
         expected = "".join(f"rank {rank} line {line} {'x' * 53}\n" for line in range(1, LINES + 1))
         assert spool.log(rank=rank).decode() == expected
-    if launcher.name in WHOLE_CONSOLES:
+    if launcher.name in TORN_LINES_MAX:
         lines = console.splitlines()
-        assert sorted(lines) == sorted(line.decode() for rank in RANKS for line in spool.log(rank=rank).splitlines())
+        assert len(lines) == LINES * len(RANKS)
+        printed = {line.decode() for rank in RANKS for line in spool.log(rank=rank).splitlines()}
+        assert len([line for line in lines if line not in printed]) <= TORN_LINES_MAX[launcher.name]
 
 
 DAEMONS = {
@@ -56,8 +58,11 @@ DAEMONS = {
     "slurm": {"slurmstepd"},
     "torchrun": {"torchrun"},
 }
-WHOLE_CONSOLES = ("openmpi4", "openmpi5", "mpich5")
-"""Launchers whose console shows every line whole if each rank's lines come to it whole."""
+TORN_LINES_MAX = {"openmpi4": LINES // 1000, "openmpi5": 0, "mpich5": 0}
+"""Lines torn on the console, of launchers that tear none that comes to them whole.
+
+Open MPI 4 tears one line in a hundred without us. With us it takes a machine so busy that it does not read for long.
+"""
 
 
 # torchrun starts Python's own scripts only by another way, which has its own test.
@@ -123,7 +128,10 @@ def test_mpi_programs_run_and_end_as_without_us(
     per_host = (4,) if launcher.name == "mpich4" else PER_HOST
     bare = launchers.run(hosts4, launcher.commands(hosts4, program, per_host))[0]
     captured = launchers.run(hosts4, launcher.commands(hosts4, [*exec_words(spool), *program], per_host))[0]
-    assert captured.returncode == bare.returncode, captured.stderr
+    if launcher.name.startswith("mpich") and mode != "ok":
+        assert captured.returncode != 0, captured.stderr  # which code it is varies from run to run of bare hydra
+    else:
+        assert captured.returncode == bare.returncode, captured.stderr
     until(lambda: len(spool.ends()) == len(RANKS), "all ranks have ended")
     for rank in RANKS:
         assert f"start rank={rank}".encode() in spool.log(rank=rank)
