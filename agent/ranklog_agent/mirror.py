@@ -54,7 +54,6 @@ class Mirror:
         self._unheard: list[Track] = []
         """Files that may be written by a name of theirs in another folder, from which no events come."""
         self._recalled: list[Remembered] = []
-        self._is_finishing = False
         self.last_backlog = 0
         """The backlog when it was last measured; other threads may read it."""
         self.is_job_over = False
@@ -96,7 +95,7 @@ class Mirror:
                 self._look(track)
         return time.thread_time() - began_s
 
-    def heed(self, paths: set[str]) -> None:
+    def heed(self, paths: list[str]) -> None:
         """Look at paths of which something was heard."""
         procs = spool.procs_folder(self._config.spool)
         if any(path.startswith(procs) for path in paths):
@@ -123,8 +122,8 @@ class Mirror:
 
     def finish(self) -> None:
         """The job has ended: mirror what waits for that, and take every file as it is now as final."""
-        is_first = not self._is_finishing
-        self._is_finishing = True
+        is_first = not self._tracking.has_ended
+        self._tracking.has_ended = True
         for path, stream in self._at_end.items():
             self._tracking.watch(path, stream, is_snapshot=True)
         if self.files.is_short:
@@ -162,7 +161,7 @@ class Mirror:
         if match.rule.mode is Mode.AT_END:
             self._at_end[path] = match.stream("")
             return
-        if self._tracking.is_copy(path, not self._is_finishing, time.time_ns()):
+        if self._tracking.is_copy(path, time.time_ns()):
             return
         process = self.jobs.process_of(path, identity, match, self._writers)
         track = self._tracking.watch(path, match.stream(process), match.rule.mode is Mode.SNAPSHOT)
@@ -194,7 +193,7 @@ class Mirror:
         """The session is over."""
         self._engine.disconnected()
 
-    def step(self, paths: set[str], answers: list[pb.FromCollector]) -> Batch:
+    def step(self, paths: list[str], answers: list[pb.FromCollector]) -> Batch:
         """Take in what was heard of files and from the collector, and make the next messages."""
         for answer in answers:
             self._take(answer)
@@ -204,7 +203,7 @@ class Mirror:
         if self._engine.session is None or self._engine.is_cold:
             return Batch([])
         outgoing = self._engine.outgoing(self._config.batch_bytes, time.time_ns())
-        self.awaits_acks = self._engine.is_window_full or self._is_finishing
+        self.awaits_acks = self._engine.is_window_full or self._tracking.has_ended
         size = sum(len(message.data) for message in outgoing if isinstance(message, ChunkOut))
         return Batch([*self.jobs.unsent(), *wire.encode(outgoing)], size < self._config.batch_bytes)
 

@@ -36,25 +36,30 @@ class ModelFile:
 
     def __init__(self, inode: Inode) -> None:
         self.inode = inode
+        self.is_open = True
 
     @property
     def identity(self) -> Identity:
         return self.inode.identity
 
     def sight(self) -> Sight:
+        assert self.is_open
         return Sight(len(self.inode.data), self.inode.links, self.inode.mtime_ns)
 
     def read(self, offset: int, length: int) -> bytes:
+        assert self.is_open
         return bytes(self.inode.data[offset : offset + length])
 
     def again(self) -> ModelFile:
+        assert self.is_open
         return ModelFile(self.inode)
 
     def has_writer(self) -> bool:
         return self.inode.writers > 0
 
     def close(self) -> None:
-        pass
+        assert self.is_open
+        self.is_open = False
 
 
 class ModelFiles:

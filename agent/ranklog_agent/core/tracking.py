@@ -43,6 +43,8 @@ class Tracking:
     """Is called when there is something new about a track."""
     tracks: dict[str, Track] = field(default_factory=dict)
     holding: Holding = field(default_factory=Holding)
+    has_ended: bool = False
+    """Whether the job has: files that were in doubt get the benefit of it."""
     naming: Naming = field(init=False)
     recent: Recent = field(default_factory=Recent)
     _restless: dict[str, Track] = field(default_factory=dict)
@@ -78,18 +80,19 @@ class Tracking:
         file.close()
         return is_done
 
-    def is_copy(self, path: str, in_doubt: bool, now_ns: int) -> bool:
+    def is_copy(self, path: str, now_ns: int) -> bool:
         """Whether a file is a copy that a rotation made of one that is mirrored under its own name.
 
-        `in_doubt` is the answer for an empty file, and for one that so far equals an original that was not truncated.
+        An empty file is, and one that so far equals an original which was not truncated, until the job has ended.
         """
         for original in copies.originals(path):
             track = self.tracks.get(original)
-            if track is not None:
-                self.look(track, now_ns)
-            kind = self._kind_of(path, original, track)
+            kind = self._kind_of(path, original, track, now_ns)
+            if kind is Kind.OTHER and track is not None:
+                # It may have been truncated while they were compared.
+                kind = self._kind_of(path, original, track, now_ns)
             if kind is not Kind.OTHER:
-                return kind is Kind.COPY or in_doubt
+                return kind is Kind.COPY or not self.has_ended
         return False
 
     def recall(self, remembered: list[Remembered], now_ns: int) -> None:
@@ -103,7 +106,7 @@ class Tracking:
             if memory.is_unfound(lost):
                 self._search(lost, now_ns)
         for track in list(self.tracks.values()):
-            if self.naming.is_new(track) and self.is_copy(track.path, in_doubt=True, now_ns=now_ns):
+            if self.naming.is_new(track) and self.is_copy(track.path, now_ns):
                 self.naming.drop(track)
         for track in self.tracks.values():
             self.naming.claim(track)
@@ -191,11 +194,11 @@ class Tracking:
         file = self.holding.file_of(after)
         if file is None:
             return
-        again = track.begin_again(after, now_ns)
-        self.holding.hold(again, file.again())
+        again, same = track.begin_again(after, now_ns), file.again()
+        self.holding.hold(again, same)
         self.holding.release(after)
         self.naming.name_new(again)
-        track.saw({again.number: file.sight()}, now_ns)
+        track.saw({again.number: same.sight()}, now_ns)
         self._restless[track.path] = track
 
     def went_back(self, track: Track, one: Incarnation) -> None:
@@ -259,6 +262,9 @@ class Tracking:
         if identity is None or self.is_taken(identity, track.path):
             track.detach()
             return False
+        if self.is_copy(track.path, now_ns):
+            track.detach()
+            return False
         file = self.files.open(track.path)
         if file is not None and self.holding.is_held(file.identity):
             # Opened when it was made, and found in another way since.
@@ -282,8 +288,10 @@ class Tracking:
             memory.forget(lost)
             self.naming.find_lost(lost, track, Incarnation(next(self._numbers), lost.identity, now_ns), now_ns)
 
-    def _kind_of(self, path: str, original: str, track: Track | None) -> Kind:
+    def _kind_of(self, path: str, original: str, track: Track | None, now_ns: int) -> Kind:
         memory = self.naming.memory
+        if track is not None:
+            self.look(track, now_ns)
         if track is None and (memory is None or not memory.knows(spelled(original))):
             return Kind.OTHER
         file = self.files.peek(path)
@@ -291,7 +299,7 @@ class Tracking:
             return Kind.DOUBTFUL
         try:
             sight, key = file.sight(), (file.identity.device, file.identity.inode)
-            if self._copies.get(key) == (file.identity, sight):
+            if self._copies.get(key) == (file.identity, sight) or self.holding.is_held(file.identity):
                 return Kind.COPY
             kind = Kind.OTHER
             if memory is not None and memory.is_held_whole(spelled(original), file, sight.size):

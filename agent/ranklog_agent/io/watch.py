@@ -76,26 +76,26 @@ class Hints(EventQueue):
         self._born = born
         self._wake = wake
         self._lock = threading.Lock()
-        self._paths: set[str] = set()
+        self._paths: dict[str, None] = {}
 
-    def take(self) -> set[str]:
-        """The paths heard of since the last call."""
+    def take(self) -> list[str]:
+        """The paths heard of since the last call, in order: a file's first name comes before its later ones."""
         with self._lock:
-            paths, self._paths = self._paths, set()
-        return paths
+            paths, self._paths = self._paths, {}
+        return list(paths)
 
     def put(
         self, item: tuple[FileSystemEvent, ObservedWatch], block: bool = True, timeout: float | None = None
     ) -> None:
         """Note an event's paths."""
         event, _ = item
-        found = {os.fsdecode(path).replace(THROUGH_LINK, "/", 1) for path in (event.src_path, event.dest_path) if path}
+        found = [os.fsdecode(path).replace(THROUGH_LINK, "/", 1) for path in (event.src_path, event.dest_path) if path]
         if isinstance(event, (FileCreatedEvent, FileMovedEvent)):
             for path in found:
                 self._born(path)
         with self._lock:
             was_empty = not self._paths
-            self._paths |= found
+            self._paths |= dict.fromkeys(found)
         if was_empty:
             self._wake()
 
