@@ -117,6 +117,7 @@ class Mirror:
         self._tracking.look_again(time.time_ns())
         for track in self._unheard:
             self._look(track)
+        self.files.forget_unheeded()
         self.last_backlog = self._tracking.backlog
         return self.last_backlog > 0 or self._engine.has_news or not self.jobs.is_confirmed
 
@@ -140,6 +141,7 @@ class Mirror:
             self._look(track)
         else:
             self._discover(path)
+        self.files.forget_early(path)
 
     def _scan_spool(self) -> None:
         for record in self.jobs.scan():
@@ -199,7 +201,6 @@ class Mirror:
             self._take(answer)
         if paths:
             self.heed(paths)
-        self.files.forget_early(self._tracking.holding.is_held)
         if self._engine.session is None or self._engine.is_cold:
             return Batch([])
         outgoing = self._engine.outgoing(self._config.batch_bytes, time.time_ns())

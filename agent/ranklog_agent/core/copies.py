@@ -45,7 +45,7 @@ def kind_of(file: File, track: Track, present: File | None, recent: Recent) -> K
 def find(files: Files, path: str, one: Incarnation, is_held: Callable[[Identity], bool]) -> File | None:
     """Find a sibling named after the file that holds all that was sent of it, and hold that.
 
-    It must be younger than the first look at the file: an earlier rotation may begin with the same banner.
+    It must be younger than the file's first bytes: an earlier rotation may begin with the same banner.
     """
     name = path.rpartition("/")[2]
     for sibling in files.siblings(path):

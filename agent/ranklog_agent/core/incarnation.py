@@ -26,7 +26,9 @@ class Incarnation:
     number: int
     identity: Identity
     since_ns: int = 0
-    """When it was first looked at."""
+    """Its first bytes are not older than this."""
+    intact_ns: int = 0
+    """When it was last seen to hold what had been seen of it before."""
     segment: str = ""
     """Minted, or adopted from the collector's memory; empty until that is decided."""
     seen: int = 0

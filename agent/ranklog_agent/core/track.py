@@ -75,7 +75,8 @@ class Track:
 
     def begin_again(self, after: Incarnation, now_ns: int) -> Incarnation:
         """The file of an incarnation that was cut short starts over."""
-        again = Incarnation(self.number(), after.identity, now_ns, detached=after is not self.current)
+        since_ns = after.intact_ns or now_ns
+        again = Incarnation(self.number(), after.identity, since_ns, detached=after is not self.current)
         after.detached = True
         self.incarnations.insert(self.incarnations.index(after) + 1, again)
         return again
@@ -104,7 +105,9 @@ class Track:
             incarnation.mtime_ns = sight.mtime_ns
             if sight.size < incarnation.seen or (sight.size == incarnation.seen and was_written):
                 doubtful.append(incarnation)
-            elif incarnation.saw(sight.size, now_ns):
+                continue
+            incarnation.intact_ns = now_ns
+            if incarnation.saw(sight.size, now_ns):
                 self._plan.append((incarnation, sight.size))
                 if not was_written:
                     # The last look fell between a write's two traces, time and size.

@@ -137,7 +137,7 @@ class Tracking:
             elif size < doubtful.seen:
                 track.shrank(doubtful, size, now_ns)
             else:
-                doubtful.doubted_ns = now_ns
+                doubtful.intact_ns = doubtful.doubted_ns = now_ns
         self._end_orphans(track, sights, now_ns)
         is_news |= track.backlog != before
         if is_news or track.is_rotated or track.is_in_doubt:
@@ -179,7 +179,7 @@ class Tracking:
         if track.is_snapshot:
             track.cut_short(one, reason, now_ns)
             return
-        copy = copies.find(self.files, track.path, one, self.holding.is_held) if one.sent else None
+        copy = copies.find(self.files, track.path, one, self._is_known) if one.sent else None
         if copy is None:
             track.cut_short(one, reason, now_ns)
         else:
@@ -311,6 +311,11 @@ class Tracking:
             return kind
         finally:
             file.close()
+
+    def _is_known(self, identity: Identity) -> bool:
+        """Whether a file is another one's already."""
+        known = self._copies.get((identity.device, identity.inode))
+        return self.holding.is_held(identity) or (known is not None and known[0] == identity)
 
     def _still_holds_what_was_sent(self, one: Incarnation, size: int) -> bool:
         file = self.holding.file_of(one)

@@ -10,6 +10,7 @@ import os
 import resource
 import stat
 import struct
+import threading
 import time
 from collections.abc import Callable
 
@@ -123,32 +124,46 @@ class NodeFiles:
         self._writers = writers
         self._complain = complain
         self._complained: set[str] = set()
-        self._early: dict[str, tuple[NodeFile, float]] = {}
+        self._early: dict[str, list[tuple[NodeFile, float]]] = {}
+        """Files that were opened when they were made, and when, by path, oldest first."""
+        self._early_lock = threading.Lock()
         self._fd_max = _raise_fd_limit() - RESERVED_FDS
         self.is_short = False
         """Set when a file was not opened because too many are."""
 
     def hold_early(self, path: str) -> None:
         """Open a file at the moment of its creation, for the engine to find even if it is deleted at once."""
-        if path not in self._early:
-            file = self._open(path)
-            if file is not None:
-                self._early[path] = file, time.monotonic()
+        file = self._open(path)
+        if file is None:
+            return
+        with self._early_lock:
+            same = self._early.setdefault(path, [])
+            if not same or same[-1][0].identity != file.identity:
+                same.append((file, time.monotonic()))
+                return
+        file.close()
 
-    def forget_early(self, is_held: Callable[[Identity], bool]) -> None:
-        """Let go of files that were held early and are held by the engine, or, after a while, wanted by nobody."""
-        for path, (file, since_s) in list(self._early.items()):
-            is_useless = is_held(file.identity) or time.monotonic() - since_s > EARLY_S
-            if is_useless and self._early.pop(path, None) is not None:
+    def forget_early(self, path: str) -> None:
+        """Let go of what was held early of a path: the engine has looked at it."""
+        if path in self._early:
+            with self._early_lock:
+                files = self._early.pop(path, [])
+            for file, _ in files:
                 file.close()
+
+    def forget_unheeded(self) -> None:
+        """Let go of files that were held early and that nobody has looked at for long."""
+        old = time.monotonic() - EARLY_S
+        for path in [path for path, files in list(self._early.items()) if files[0][1] < old]:
+            self.forget_early(path)
 
     def identity_at(self, path: str) -> Identity | None:
         """Which regular file the path names now, or named a moment ago when it was made."""
         try:
             info = os.stat(path)
         except OSError:
-            early = self._early.get(path)
-            return early[0].identity if early else None
+            early = self._first_early(path)
+            return early.identity if early else None
         return Identity(info.st_dev, info.st_ino) if stat.S_ISREG(info.st_mode) else None
 
     def open(self, path: str) -> NodeFile | None:
@@ -156,13 +171,19 @@ class NodeFiles:
 
         A file that was opened early comes first, even if the path names another one by now.
         """
-        early = self._early.pop(path, None)
-        return early[0] if early is not None else self._open(path)
+        if path in self._early:
+            with self._early_lock:
+                files = self._early[path]
+                file, _ = files.pop(0)
+                if not files:
+                    del self._early[path]
+            return file
+        return self._open(path)
 
     def peek(self, path: str) -> NodeFile | None:
         """As `open`, but only to compare it: what `open` will find stays as it is."""
-        early = self._early.get(path)
-        return early[0].again() if early is not None else self._open(path)
+        early = self._first_early(path)
+        return early.again() if early is not None else self._open(path)
 
     def has_other_names(self, path: str) -> bool:
         """Whether a file may be reached by another name than this."""
@@ -178,6 +199,10 @@ class NodeFiles:
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             return [entry.path for entry in entries if entry.path != path and entry.is_file(follow_symlinks=False)]
         return []
+
+    def _first_early(self, path: str) -> NodeFile | None:
+        files = self._early.get(path)
+        return files[0][0] if files else None
 
     def _open(self, path: str) -> NodeFile | None:
         try:
