@@ -37,7 +37,9 @@ _OF_NODE = {
     "prep_cmd": "logs/azureml/sidecar/{node}/prep_cmd.txt",
     "release_cmd": "logs/azureml/sidecar/{node}/release_cmd.txt",
 }
-ROLES = frozenset((*_JOB_WIDE, *_OF_NODE, "stdout", "stderr", "log", "output_file", "metrics", "azureml_log"))
+ROLES = frozenset(
+    (*_JOB_WIDE, *_OF_NODE, "stdout", "stderr", "log", "output_file", "metrics", "azureml_log", "artifact")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,10 @@ class Layout:
         if key.role in _JOB_WIDE:
             return _JOB_WIDE[key.role]
         if key.role == "metrics":
-            return f"{METRICS}/{safe_component(key.node)}/{safe_component(key.process)}.jsonl"
+            kind = f".{safe_component(key.name)}" if key.name else ""
+            return f"{METRICS}/{safe_component(key.node)}/{safe_component(key.process or 'node')}{kind}.jsonl"
+        if key.role == "artifact":
+            return _not_ours(safe_relative(key.name))
         folder = self.folder_of(key.node)
         path = self._in_node_folder(key)
         return f"{folder}/{path}" if folder else path
@@ -165,13 +170,13 @@ class Layout:
         if key.role in ("stdout", "stderr"):
             return f"azureml-logs/70_driver_log{self._suffix(key)}{'_stderr' if key.role == 'stderr' else ''}.txt"
         if key.role == "azureml_log":
-            return f"logs/azureml/{safe_relative(key.name)}"
+            path = safe_relative(key.name)
+            stem, dot, suffix = path.rpartition(".") if "." in path else (path, "", "")
+            return f"logs/azureml/{stem}{self._suffix(key)}{dot}{suffix}"
         path = safe_relative(key.name)
         if key.role == "output_file":
             return path if path.startswith("outputs/") else f"outputs/{path}"
-        # A watched file cannot pass for one of ours, nor for a node's folder.
-        first = path.partition("/")[0]
-        return f"_{path}" if first.casefold() == INTERNAL or is_address(first.partition("_")[0]) else path
+        return _not_ours(path)
 
     def _suffix(self, key: StreamKey) -> str:
         process = self.presence.processes.get(key.node, key.process)
@@ -181,3 +186,9 @@ class Layout:
         if self.presence.processes.several:
             suffix = f"_pid{process.pid}" if process.rank is None else f"_{process.rank}"
         return suffix if process.attempt == 1 else f"{suffix}_attempt{process.attempt}"
+
+
+def _not_ours(path: str) -> str:
+    """What a job names cannot pass for one of our folders, nor for a node's."""
+    first = path.partition("/")[0]
+    return f"_{path}" if first.casefold() == INTERNAL or is_address(first.partition("_")[0]) else path

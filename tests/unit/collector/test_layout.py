@@ -81,7 +81,13 @@ def job() -> Job:
         ("log", "logs/train.log", "logs/train.log"),
         ("output_file", "outputs/model.pt", "outputs/model.pt"),
         ("output_file", "model.pt", "outputs/model.pt"),
-        ("metrics", "", ".ranklog/metrics/node0/_.jsonl"),
+        ("metrics", "", ".ranklog/metrics/node0/node.jsonl"),
+        ("metrics", "resources", ".ranklog/metrics/node0/node.resources.jsonl"),
+        ("artifact", "outputs/food.png", "outputs/food.png"),
+        ("artifact", "food.png", "food.png"),
+        ("artifact", "run.json", "run_2.json"),
+        ("artifact", ".ranklog/journal/events.jsonl", "_.ranklog/journal/events.jsonl"),
+        ("artifact", "../10.0.0.1/x", "_/10.0.0.1/x"),
     ],
 )
 def test_every_role_has_its_place(job: Job, role: str, name: str, path: str) -> None:
@@ -99,6 +105,13 @@ def test_several_ranks_have_their_rank_in_the_name(job: Job) -> None:
     job.rank("node0", 1, 101, world_size=2)
     assert job.place("node0", "stdout", "0-100") == "azureml-logs/70_driver_log_0.txt"
     assert job.place("node0", "stderr", "1-101") == "azureml-logs/70_driver_log_1_stderr.txt"
+
+
+def test_what_ranks_upload_is_on_top_and_their_own_log_has_the_rank_in_its_name(job: Job) -> None:
+    job.rank("node0", 0, 100, world_size=4, local_size=2)
+    assert job.place("node0", "artifact", "0-100", "outputs/a.png") == "outputs/a.png"
+    assert job.place("node0", "metrics", "0-100") == ".ranklog/metrics/node0/0-100.jsonl"
+    assert job.place("node0", "azureml_log", "0-100", "110_azureml.log") == "10.0.0.1/logs/azureml/110_azureml_0.log"
 
 
 def test_a_single_rank_has_not(job: Job) -> None:
