@@ -223,9 +223,9 @@ def test_without_a_terminal_colours_stay_away_unless_the_user_wants_them(executo
     assert executor.having(TERM="xterm", FORCE_COLOR="1").run(*show).stdout == b"xterm\n24 80\n"
 
 
-def test_the_command_knows_its_run(executor: Executor) -> None:
-    spool = str(executor.spool.folder)
-    assert executor.run("sh", "-c", "echo $RANKLOG_RUN_ID $RANKLOG_SPOOL").stdout == f"r1 {spool}\n".encode()
+def test_the_command_knows_its_run_its_spool_and_its_key(executor: Executor) -> None:
+    said = executor.run("sh", "-c", "echo $RANKLOG_RUN_ID $RANKLOG_SPOOL $RANKLOG_PROCESS").stdout.decode().split()
+    assert said == ["r1", str(executor.spool.folder), executor.spool.process().key]
 
 
 def test_the_record_says_who_the_command_is(executor: Executor) -> None:

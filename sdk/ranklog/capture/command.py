@@ -25,6 +25,10 @@ from ranklog.layout import (
     write_record,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 BAD_USAGE = 2
 SIGKILL = 9
 
@@ -71,20 +75,24 @@ class Capture:
         terminals = [open_raw(window or WINDOW) for _ in plan.kinds]
         self.ours = [ours for ours, _ in terminals]
         self._theirs = [theirs for _, theirs in terminals]
-        inner = plan.inner_environ(has_terminal=window is not None)
         outputs = self._theirs[0], self._theirs[-1]
-        self.child = Child(lambda: become(plan.command, inner, outputs, dispositions))
+        start_ns = time_ns()
+
+        def begin() -> "NoReturn":
+            key = process_key(plan.rank, os.getpid(), start_ns)
+            become(plan.command, plan.inner_environ(key, has_terminal=window is not None), outputs, dispositions)
+
+        self.child = Child(begin)
+        self.key = process_key(plan.rank, self.child.pid, start_ns)
         try:
-            self._write_record(plan)
+            self._write_record(plan, start_ns)
         except BaseException:
             self.child.abandon()
             raise
         self.heir = Heir(self, [*self.ours, *(each for tape in self.tapes.values() for each in tape.descriptors())])
         self.witness = Witness()
 
-    def _write_record(self, plan: Plan) -> None:
-        start_ns = time_ns()
-        self.key = process_key(plan.rank, self.child.pid, start_ns)
+    def _write_record(self, plan: Plan, start_ns: int) -> None:
         prepare(self._folder, f"streams/{self.key}")
         kinds = {kind for group in plan.kinds for kind in group}
         self.tapes = {kind: Tape(os.path.join(self._folder, self._file(kind)), _warn) for kind in kinds}

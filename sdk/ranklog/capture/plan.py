@@ -47,12 +47,14 @@ class Plan:
             "streams": self.streams(key),
         }
 
-    def inner_environ(self, *, has_terminal: bool) -> dict[str, str]:
-        """The command's environment: it knows its run, and whether its output goes to a real terminal."""
+    def inner_environ(self, key: str, *, has_terminal: bool) -> dict[str, str]:
+        """The environment of the command `key`: it knows its place, and if its output goes to a real terminal."""
         inner = dict(self._environ)
         told = {"RANKLOG_RUN_ID": self.run_id}
-        if self._options.spool:
+        if self._options.spool or self.role != "launcher":
             told["RANKLOG_SPOOL"] = self.folder
-        if self.role == "launcher":  # Open MPI hands on nothing else to other nodes
+        if self.role == "launcher":  # its processes are elsewhere; Open MPI hands on nothing else to other nodes
             told |= {f"OMPI_MCA_{name.lower()}": value for name, value in told.items()}
+        else:
+            told["RANKLOG_PROCESS"] = key
         return inner | told | ({} if has_terminal else without_terminal(inner))

@@ -1,0 +1,89 @@
+"""What is logged as a line of JSON. Pure: the clock is the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import orjson
+
+from ranklog.points.values import clean, plain, written
+
+END = orjson.OPT_APPEND_NEWLINE
+START = b'{"t":'
+NESTED_START = b'{"\\u0074":'
+"""Where a cut line was followed by another, readers find that by its start: it must not occur within a line."""
+
+
+def value(
+    time_ns: int, name: str, value: object, step: object = None, description: str | None = None, run: str | None = None
+) -> bytes:
+    """Write one value of a metric. `run` is the child run that it is about."""
+    kind = type(value)
+    # What nearly every call has needs no second look. A difference to itself has only a finite number.
+    if (kind is float and value - value == 0.0) or kind is int or kind is bool:  # type: ignore[operator]
+        fields: dict[str, object] = {"t": time_ns, "k": name, "v": value}
+    else:
+        fields = {"t": time_ns, "k": name, "v": written(value)}
+    if step is not None:
+        fields["s"] = step if type(step) is int else whole(step)
+    if description:
+        fields["d"] = description
+    if run is not None:
+        fields["r"] = run
+    try:
+        return orjson.dumps(fields, None, END)
+    except TypeError:  # a name that is no str or not UTF-8, an integer beyond 64 bits
+        return _dump(fields)
+
+
+def entry(
+    time_ns: int,
+    fields: Mapping[str, object],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    run: str | None = None,
+) -> bytes:
+    """Write any other line: members as in points.md, values as `written` gives them."""
+    line: dict[str, object] = {"t": time_ns}
+    if name is not None:
+        line["k"] = name
+    line |= fields
+    if description:
+        line["d"] = description
+    if run is not None:
+        line["r"] = run
+    return _dump(line)
+
+
+def columns(values: Mapping[str, Iterable[object]]) -> dict[str, list[object]]:
+    """Turn the columns of a table into what stands for them in a line."""
+    return {clean(str(name)): [written(value) for value in column] for name, column in values.items()}
+
+
+def lost(time_ns: int, count: int) -> bytes:
+    """Write that so many lines could not be written before this one."""
+    return _dump({"t": time_ns, "lost": count})
+
+
+def whole(step: object) -> int | None:
+    """Turn a step into an integer; None if it is none."""
+    known = plain(step)
+    if isinstance(known, int):
+        return int(known)
+    return int(known) if isinstance(known, float) and known.is_integer() else None
+
+
+def _dump(fields: Mapping[str, object]) -> bytes:
+    line = orjson.dumps(_clean(fields), None, END)
+    return line[:1] + line[1:].replace(START, NESTED_START)
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return clean(str(value))
+    if isinstance(value, Mapping):
+        return {clean(str(name)): _clean(item) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [_clean(item) for item in value]
+    return plain(value)
