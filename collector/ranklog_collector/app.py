@@ -15,6 +15,7 @@ import grpc.aio
 
 from ranklog_collector.config import Config
 from ranklog_collector.errors import ConfigError
+from ranklog_collector.http import process as http
 from ranklog_collector.ingest.runs import Runs
 from ranklog_collector.ingest.service import IngestService
 from ranklog_collector.store.durable import Durability
@@ -33,9 +34,11 @@ MESSAGE_OVERHEAD = 1 << 20
 class Collector:
     """A collector that serves."""
 
-    def __init__(self, address: str, runs: Runs) -> None:
+    def __init__(self, address: str, http_address: str | None, runs: Runs) -> None:
         self.address = address
         """host:port that agents connect to."""
+        self.http_address = http_address
+        """host:port that HTTP is served on, if it is."""
         self.runs = runs
 
     async def wait_run_ended(self, run_id: str) -> str:
@@ -63,18 +66,19 @@ async def serving(config: Config) -> AsyncIterator[Collector]:
     )
     server = grpc.aio.server(options=_options(config))
     server.add_generic_rpc_handlers((IngestService(runs, config.token, config.limits).handler(),))
-    address = _listen(server, config)
-    serve = asyncio.create_task(runs.serve())
-    try:
-        await asyncio.wait_for(server.start(), START_TIMEOUT_S)
-        yield Collector(address, runs)
-    finally:
-        runs.farewell()
-        await server.stop(FAREWELL_S)
-        runs.stop()
-        await serve
-        durability.close()
-        threads.shutdown()
+    async with http.serving(config) as http_address:
+        address = _listen(server, config)
+        serve = asyncio.create_task(runs.serve())
+        try:
+            await asyncio.wait_for(server.start(), START_TIMEOUT_S)
+            yield Collector(address, http_address, runs)
+        finally:
+            runs.farewell()
+            await server.stop(FAREWELL_S)
+            runs.stop()
+            await serve
+            durability.close()
+            threads.shutdown()
 
 
 async def run(config: Config, ready: Callable[[Collector], None]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM data for the gRPC port; with `client_ca` only agents with a certificate of it may connect."""
+    """PEM data for both ports; with `client_ca` only who has a certificate of it may connect."""
 
     key: bytes
     certificate: bytes
@@ -42,12 +42,14 @@ class Config:
     """The folder of all run folders."""
     grpc: str = "127.0.0.1:7070"
     """host:port to listen on; port 0 takes any free one."""
+    http: str | None = None
+    """host:port to serve HTTP on, likewise; None: not at all."""
     token: str | None = None
-    """What agents have to show."""
+    """What agents and HTTP clients have to show."""
     tls: Tls | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody who reaches the port may write runs."""
+        """Whether anybody who reaches the ports may write and read runs."""
         return self.token is None and (self.tls is None or self.tls.client_ca is None)

@@ -7,12 +7,15 @@ import ipaddress
 import logging
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ranklog_collector.config import Config, Limits, Tls
 from ranklog_collector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ranklog_collector.app import Collector
 
 FILE = click.Path(exists=True, dir_okay=False)
 PORT = 7070
@@ -27,11 +30,16 @@ DEFAULTS = Limits()
     help=f"Listen here for agents; port 0 takes any free one.  [default: 0.0.0.0:{PORT} with a token or client "
     f"certificates, else 127.0.0.1:{PORT}]",
 )
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Also serve the HTTP API here, for reading; port 0 takes any free one.  [default: not at all]",
+)
 @click.option("--port-file", type=click.Path(), help="Write the port here once agents may connect.")
-@click.option("--token-file", type=FILE, help="Let in agents with this token only.  [env for the token: RANKLOG_TOKEN]")
+@click.option("--token-file", type=FILE, help="Let in who has this token only.  [env for the token: RANKLOG_TOKEN]")
 @click.option("--tls-cert", type=FILE, help="Speak TLS with this certificate.")
 @click.option("--tls-key", type=FILE, help="The certificate's key.")
-@click.option("--client-ca", type=FILE, help="Let in agents with a certificate of this authority only.")
+@click.option("--client-ca", type=FILE, help="Let in who has a certificate of this authority only.")
 @click.option("--runs-max", default=DEFAULTS.runs_max, show_default=True, help="Runs at the same time.")
 @click.option("--sessions-max", default=DEFAULTS.sessions_max, show_default=True, help="Agents at the same time.")
 @click.option("--streams-max", default=DEFAULTS.streams_max, show_default=True, help="Streams of one run.")
@@ -47,13 +55,14 @@ def collector(**options: Any) -> None:
     logging.basicConfig(format="ranklog collector: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         config = _config(options)
-        if config.is_open and not _is_loopback(config.grpc):
-            _say(f"warning: {config.grpc} is open to anybody who reaches it; give a --token-file or a --client-ca")
+        for address in (config.grpc, config.http):
+            if config.is_open and address is not None and not _is_loopback(address):
+                _say(f"warning: {address} is open to anybody who reaches it; give a --token-file or a --client-ca")
         # gRPC reads this when it is imported; what is wrong with a peer is said in our own words.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from ranklog_collector import app
 
-        asyncio.run(app.run(config, lambda ready: _on_ready(ready.address, config, options["port_file"])))
+        asyncio.run(app.run(config, lambda ready: _on_ready(ready, config, options["port_file"])))
     except ConfigError as error:
         _say(str(error))
         sys.exit(2)
@@ -66,6 +75,7 @@ def _config(options: dict[str, Any]) -> Config:
     return Config(
         root=options["root"] or os.environ.get("RANKLOG_ROOT") or "ranklog-runs",
         grpc=options["grpc"] or f"{'0.0.0.0' if is_guarded else '127.0.0.1'}:{PORT}",
+        http=options["http"],
         token=token,
         tls=tls,
         limits=Limits(
@@ -110,10 +120,12 @@ def _is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
-def _on_ready(address: str, config: Config, port_file: str | None) -> None:
+def _on_ready(ready: Collector, config: Config, port_file: str | None) -> None:
+    _say(f"ready on {ready.address}, run folders are below {os.path.abspath(config.root)}")
+    if ready.http_address is not None:
+        _say(f"HTTP on {'http' if config.tls is None else 'https'}://{ready.http_address}/api/v1/runs")
     if port_file:
-        _write(port_file, address.rpartition(":")[2] + "\n")
-    _say(f"ready on {address}, run folders are below {os.path.abspath(config.root)}")
+        _write(port_file, ready.address.rpartition(":")[2] + "\n")
 
 
 def _write(path: str, text: str) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import click
 
 from ranklog_collector.cli.output import json_line, json_option, reading_command, root_option, say
-from ranklog_collector.core.process_files import iso
 from ranklog_collector.reading.fold import Row
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.grep import Pattern
@@ -28,10 +27,11 @@ from ranklog_collector.reading.runs import open_run, root_folder
 from ranklog_collector.reading.select import RANKS, Selection, parse_ranks
 from ranklog_collector.reading.text import shown
 from ranklog_collector.reading.times import clock_time, parse_moment
+from ranklog_collector.views.logs import log_line
 
 _WRITE_BYTES = 1 << 16
 # Many lines came at one time, and writing a time takes longer than everything else about a line.
-_iso, _clock_time = lru_cache(1000)(iso), lru_cache(1000)(clock_time)
+_clock_time = lru_cache(1000)(clock_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _shown(options: Options, folder: RunFolder, reader: LogReader, out: _Output)
     is_folded = not (is_plain or options.no_fold) and (options.follow or len(reader.sources) > 1)
     rows = Rows(reader, is_folded, colour, options.raw, options.tail)
     if options.as_json:
-        return (_as_json(folder, reader, row) for row in rows.of(batches))
+        return (json_line(log_line(folder.run_id, reader.sources[row.streams[0]], row)) for row in rows.of(batches))
     if options.raw:
         return rows.raw(batches, options.head)
     text = _Text(folder, reader, options.times, colour)
@@ -192,22 +192,6 @@ class _Text:
         if self._times == "utc":
             return (_clock_time(time_ns, utc=True).replace(" ", "T") + "Z ").encode()
         return (_clock_time(time_ns) + " ").encode()
-
-
-def _as_json(folder: RunFolder, reader: LogReader, row: Row) -> bytes:
-    source = reader.sources[row.streams[0]]
-    return json_line(
-        {
-            "run": folder.run_id,
-            "rank": source.rank,
-            "node": source.node,
-            "stream": source.role,
-            "path": source.path,
-            "time": _iso(row.time),
-            "offset": row.offset,
-            "text": row.text.decode(errors="replace"),
-        }
-    )
 
 
 def _pattern(options: Options) -> Pattern | None:

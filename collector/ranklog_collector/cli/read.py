@@ -24,6 +24,9 @@ from ranklog_collector.reading.rebuild import rebuild as rebuild_folder
 from ranklog_collector.reading.runs import find_runs, open_run, overview, root_folder
 from ranklog_collector.reading.times import bytes_text, clock_time
 from ranklog_collector.reading.verify import verify as verify_folder
+from ranklog_collector.views.files import file_views
+from ranklog_collector.views.processes import process_views
+from ranklog_collector.views.runs import run_row
 
 run_argument = click.argument("run", metavar="RUN")
 
@@ -36,7 +39,7 @@ def runs(root: str | None, as_json: bool) -> None:
     """List the runs, oldest first."""
     found = [overview(entry) for entry in find_runs(root_folder(root))]
     if as_json:
-        print_json(show.run_json(one) for one in found)
+        print_json(map(run_row, found))
         return
     columns = [
         Column("RUN"),
@@ -59,11 +62,11 @@ def runs(root: str | None, as_json: bool) -> None:
 def ps(run: str, root: str | None, as_json: bool) -> None:
     """Show the processes of RUN: where each runs, how it is or how it ended, and when it last said something."""
     folder = open_run(run, root_folder(root), latest_marks=True)
+    if as_json:
+        print_json(process_views(folder))
+        return
     views = processes(folder.state)
     now = folder.now_ns()
-    if as_json:
-        print_json(show.process_json(folder, view, now) for view in views)
-        return
     columns = [
         Column("PROCESS"),
         Column("RANK", 9, is_right=True),
@@ -92,10 +95,10 @@ def ps(run: str, root: str | None, as_json: bool) -> None:
 def files(run: str, with_internal: bool, root: str | None, as_json: bool) -> None:
     """List the files of RUN."""
     folder = open_run(run, root_folder(root), latest_marks=True)
-    found = archive.files(folder, with_internal)
     if as_json:
-        print_json(map(show.file_json, found))
+        print_json(file_views(folder, with_internal=with_internal))
         return
+    found = archive.files(folder, with_internal)
     columns = [
         Column("SIZE", is_right=True),
         Column("CHANGED", 3),

@@ -1,4 +1,4 @@
-"""How runs, processes, files and verifications look, for people and as JSON."""
+"""How runs, processes and verifications look to people."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from ranklog_collector.cli.output import Column, print_table, say
-from ranklog_collector.core.process_files import iso
-from ranklog_collector.reading.archive import FileView
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.processes import ProcessState, ProcessView
 from ranklog_collector.reading.runs import RunOverview
@@ -33,11 +31,6 @@ def run_row(run: RunOverview) -> list[str]:
     ]
 
 
-def run_json(run: RunOverview) -> dict[str, Any]:
-    """One run of `ranklog runs --json`."""
-    return _with_times(asdict(run))
-
-
 def process_row(view: ProcessView, now_ns: int) -> list[str]:
     """One process of `ranklog ps`."""
     return [
@@ -53,22 +46,6 @@ def process_row(view: ProcessView, now_ns: int) -> list[str]:
         bytes_text(view.bytes),
         "" if view.last_output_ns is None else duration_text(now_ns - view.last_output_ns) + " ago",
     ]
-
-
-def process_json(folder: RunFolder, view: ProcessView, now_ns: int) -> dict[str, Any]:
-    """One process of `ranklog ps --json`."""
-    duration = None if view.started_ns is None else (view.ended_ns or now_ns) - view.started_ns
-    return {
-        "run": folder.run_id,
-        **_with_times(asdict(view)),
-        "exit": view.exit,
-        "duration_s": None if duration is None else duration / 1e9,
-    }
-
-
-def file_json(file: FileView) -> dict[str, Any]:
-    """One file of `ranklog files --json`."""
-    return _with_times(asdict(file))
 
 
 def summary(folder: RunFolder, views: list[ProcessView], now_ns: int) -> str:
@@ -131,11 +108,3 @@ def _check_row(check: SegmentCheck, with_sources: bool) -> list[str]:
 
 def _words(state: ProcessState) -> str:
     return "not started" if state is ProcessState.NOT_STARTED else state.value.lower()
-
-
-def _with_times(fields: dict[str, Any]) -> dict[str, Any]:
-    """Write times, whose names end in `_ns`, as text."""
-    return {
-        name.removesuffix("_ns"): iso(value) if name.endswith("_ns") and value is not None else value
-        for name, value in fields.items()
-    }

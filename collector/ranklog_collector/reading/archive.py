@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import time
@@ -9,13 +10,16 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from ranklog_collector.core.layout import INTERNAL
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.inside import open_inside
-from ranklog_collector.reading.processes import processes
+from ranklog_collector.reading.processes import ProcessView, processes
 from ranklog_collector.reading.state import Stream
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 BLOCK = 1 << 20
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -33,6 +37,7 @@ class FileView:
     node: str = ""
     process: str = ""
     """Name of the process that wrote it."""
+    rank: int | None = None
     segments: int = 0
     is_complete: bool = False
     """Whether every segment has been finished and verified."""
@@ -41,7 +46,7 @@ class FileView:
 def files(folder: RunFolder, with_internal: bool = False) -> list[FileView]:
     """List the regular files of a run by path; links are left out, and so is `.ranklog` unless asked for."""
     streams = {stream.path: stream for stream in folder.state.streams.values()}
-    names = {(view.node, view.key): view.name for view in processes(folder.state)}
+    owners = {(view.node, view.key): view for view in processes(folder.state)}
     found = []
     for where, folders, entries in os.walk(folder.path):
         inside = os.path.relpath(where, folder.path)
@@ -54,7 +59,7 @@ def files(folder: RunFolder, with_internal: bool = False) -> list[FileView]:
             except FileNotFoundError:
                 continue  # renamed while we looked
             if stat.S_ISREG(status.st_mode):
-                found.append(_view(folder, path, status, streams.get(path), names))
+                found.append(_view(folder, path, status, streams.get(path), owners))
     return sorted(found, key=lambda file: file.path)
 
 
@@ -70,10 +75,13 @@ def matching(found: list[FileView], wanted: str) -> list[FileView]:
     raise ReadingError(f"the run has no file {wanted!r}{hint}")
 
 
-def content(folder: RunFolder, path: str) -> Iterator[bytes]:
-    """Yield a file's bytes, as many as it has now. Raises ReadingError if it cannot be read."""
+def content(root: str, path: str) -> Iterator[bytes]:
+    """Yield the bytes of a file of the run folder `root`, as many as it has now.
+
+    Raises ReadingError if it cannot be read.
+    """
     try:
-        file = open_inside(folder.path, path)
+        file = open_inside(root, path)
     except OSError as error:
         raise ReadingError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
@@ -96,9 +104,9 @@ def save(folder: RunFolder, chosen: list[FileView], is_single: bool, output: str
     try:
         with open(partial, "wb") as file:
             if is_single:
-                file.writelines(content(folder, chosen[0].path))
+                file.writelines(content(folder.path, chosen[0].path))
             else:
-                write_zip(folder, chosen, file)
+                file.writelines(zipped(folder.path, chosen))
         os.replace(partial, target)
     except OSError as error:
         raise ReadingError(f"{target} cannot be written: {error.strerror or error}") from error
@@ -107,26 +115,45 @@ def save(folder: RunFolder, chosen: list[FileView], is_single: bool, output: str
 
 def send(folder: RunFolder, chosen: list[FileView], is_single: bool, target: IO[bytes]) -> None:
     """Write one file, or many as a zip, to a stream. Raises ReadingError if one cannot be read."""
-    if is_single:
-        target.writelines(content(folder, chosen[0].path))
-    else:
-        write_zip(folder, chosen, target)
+    target.writelines(content(folder.path, chosen[0].path) if is_single else zipped(folder.path, chosen))
 
 
-def write_zip(folder: RunFolder, chosen: list[FileView], target: IO[bytes]) -> None:
-    """Write files as a zip, in their order and below a folder named after the run; `target` need not be seekable.
+def zipped(root: str, chosen: list[FileView]) -> Iterator[bytes]:
+    """Yield files of the run folder `root` as a zip, in their order and below a folder named after the run.
 
-    Raises ReadingError if a file cannot be read.
+    Each file is as long as it is when its turn comes. Raises ReadingError if one cannot be read.
     """
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    made = _Made()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for file in chosen:
             changed = time.gmtime(max(0, min(file.changed_ns // 10**9, 0xFFFFFFFF)))[:6]
-            entry = zipfile.ZipInfo(f"{os.path.basename(folder.path)}/{file.path}", max(changed, _EARLIEST))
+            entry = zipfile.ZipInfo(f"{os.path.basename(root)}/{file.path}", max(changed, _EARLIEST))
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = (stat.S_IFREG | 0o644) << 16
             with archive.open(entry, "w", force_zip64=True) as out:
-                for data in content(folder, file.path):
+                for data in content(root, file.path):
                     out.write(data)
+                    yield made.taken()
+    yield made.taken()
+
+
+class _Made(io.RawIOBase):
+    """What of the zip has been made and not taken yet. It cannot seek: sizes follow the data."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        self._parts.append(bytes(data))
+        return len(self._parts[-1])
+
+    def taken(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
 
 
 def _view(
@@ -134,20 +161,22 @@ def _view(
     path: str,
     status: os.stat_result,
     stream: Stream | None,
-    names: dict[tuple[str, str], str],
+    owners: dict[tuple[str, str], ProcessView],
 ) -> FileView:
     if stream is None:
         return FileView(path, status.st_size, status.st_mtime_ns)
     segments = [folder.state.segments[number] for number in stream.segments]
     if stream.snapshot is not None:
         segments = [folder.state.segments[stream.snapshot]]
+    owner = owners.get((stream.node, stream.process))
     return FileView(
         path=path,
         size=status.st_size,
         changed_ns=stream.timeline.last(folder.state.clock(stream)) or status.st_mtime_ns,
         role=stream.role,
         node=stream.node,
-        process=names.get((stream.node, stream.process), ""),
+        process=owner.name if owner else "",
+        rank=owner.rank if owner else None,
         segments=len(segments),
         is_complete=all(segment.closed is not None for segment in segments),
     )

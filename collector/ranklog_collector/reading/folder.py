@@ -38,6 +38,18 @@ class ReadingError(Exception):
     """What was asked for cannot be had; the message says what to do."""
 
 
+class NotThereError(ReadingError):
+    """There is no such run, file or metric."""
+
+
+class AmbiguousError(ReadingError):
+    """Several are meant by a name that should mean one."""
+
+
+class QuestionError(ReadingError):
+    """It was asked for in a way that cannot be understood."""
+
+
 class RunFolder:
     """One run, read from its folder alone.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.grep import Pattern
@@ -29,12 +30,22 @@ PARTIAL_WAIT_S = 1.0
 _TAIL_MARGIN = 200
 
 
+class Place(NamedTuple):
+    """How far a stream has been read."""
+
+    position: int
+    rewrites: int
+    """Of the stream, when it was read: bytes may have been taken back since."""
+
+
 class LogReader:
     """Reads the chosen streams of a run, and each time it is asked again what has come since.
 
     `tail` restricts the first reading to about so many last lines of each stream. `notes` tells what could not be read.
     With `holds_bars` a line that is redrawn with carriage returns is yielded at its end only; until then `bars` has it.
-    `buffer_max` is how many bytes of a stream are read at once.
+    `buffer_max` is how many bytes of a stream are read at once. A reader that takes over from another one (`go_to`)
+    cannot know since when a line has had no end: `silence_s` tells it how long nothing has come. Between two pieces
+    `is_due` is asked whether to stop; then `is_cut` is set, and the rest comes the next time.
     """
 
     def __init__(
@@ -46,9 +57,12 @@ class LogReader:
         clock: Callable[[], float] = time.monotonic,
         holds_bars: bool = False,
         buffer_max: int = BUFFER_MAX,
+        silence_s: Callable[[Stream], float] | None = None,
+        is_due: Callable[[], bool] = lambda: False,
     ) -> None:
         self.notes: dict[str, None] = {}
         self.bars: dict[int, bytes] = {}
+        self.is_cut = False
         self._folder = folder
         self._selection = selection
         self._pattern = pattern
@@ -56,12 +70,13 @@ class LogReader:
         self._clock = clock
         self._holds_bars = holds_bars
         self._buffer_max = buffer_max
+        self._silence_s = silence_s
+        self._is_due = is_due
         self._sources: dict[int, Source] = {}
         self._revision = -1
-        self._positions: dict[int, tuple[int, int]] = {}
+        self._positions: dict[int, Place] = {}
         self._reached: dict[int, int] = {}
         self._partial: dict[int, tuple[int, float]] = {}
-        self._broken: set[int] = set()
 
     @property
     def sources(self) -> dict[int, Source]:
@@ -85,23 +100,40 @@ class LogReader:
         """
         sources = self.sources
         size = min(self._buffer_max, max(BUFFER_MIN, BUFFERS_TOTAL // (len(sources) or 1)))
-        for block in merged([self._blocks(number, size, is_final) for number in sources]):
-            self._move_to(block.stream, block.piece.end)
-            yield block
+        self.is_cut = False
+        try:
+            for block in merged([self._blocks(number, size, is_final) for number in sources]):
+                self._move_to(block.stream, block.piece.end)
+                yield block
+        except _DueError:
+            self.is_cut = True
+
+    @property
+    def places(self) -> Mapping[int, Place]:
+        """How far each stream has been read: another reader can `go_to` them."""
+        return self._positions
+
+    def go_to(self, places: Mapping[int, Place]) -> None:
+        """Go on, before the first reading, where another reader stopped."""
+        streams = self._folder.state.streams
+        self._positions.update({number: place for number, place in places.items() if number in streams})
+
+    def go_back(self, stream: int, position: int) -> None:
+        """Yield what follows a position, the beginning of a line, the next time."""
+        self._move_to(stream, position)
 
     def skip(self, lines: int) -> int:
         """Go on with about so many last lines of each stream; returns how many lines are left out."""
         skipped = 0
         for number in self.sources:
             stream = self._folder.state.streams[number]
-            position, rewrites = self._positions.get(number, (0, stream.rewrites))
+            position, rewrites = self._positions.get(number, Place(0, stream.rewrites))
             read = self._reading(number)
             start = last_lines_start(read, position, stream.size, lines)
             if rewrites == stream.rewrites and start > position:
                 skipped += count_lines(read, position, start)
-                self._positions[number] = (start, rewrites)
+                self._positions[number] = Place(start, rewrites)
                 self._partial.pop(number, None)
-                self._broken.discard(number)
         return skipped
 
     def raw(self, block: Block) -> Iterator[bytes]:
@@ -126,18 +158,28 @@ class LogReader:
         start, end = self._extent(stream, read, is_final)
         if start >= end:
             return
+        if start and read(start, 1) == b"\n" and read(start - 1, 1) != b"\n":
+            start += 1  # the end of a line that was yielded without it
+        self._reached[number] = start
         source: Iterator[Piece] = self._whole(number, pieces(read, start, end, size), is_final)
         if self._pattern is not None:
             source = self._pattern.select(source, read)
-        self._reached[number] = start
-        yield from timed(number, source, stream.timeline.moments(self._folder.state.clock(stream)))
-        # What the pattern left out has been read as well.
+        try:
+            for block in timed(number, source, stream.timeline.moments(self._folder.state.clock(stream))):
+                # What the pattern left out has been read as well.
+                self._move_to(number, block.piece.offset)
+                yield block
+        except _DueError:
+            self._move_to(number, self._reached[number])
+            raise
         self._move_to(number, self._reached[number])
 
     def _has_nothing_new(self, stream: Stream) -> bool:
-        position, rewrites = self._positions.get(stream.number, (-1, -1))
+        position, rewrites = self._positions.get(stream.number, Place(-1, -1))
         if rewrites != stream.rewrites:
             return False
+        if self._silence_s is not None:
+            return position == stream.size
         end, since = self._partial.get(stream.number, (-1, 0.0))
         is_waiting = stream.number in self.bars or self._clock() - since < PARTIAL_WAIT_S
         return position == stream.size or (end == stream.size and is_waiting)
@@ -159,7 +201,7 @@ class LogReader:
             start = 0 if since is None else self._first_since(stream, read, end, since)
             if self._tail is not None and self._pattern is None:
                 start = last_lines_start(read, start, end, 2 * self._tail + _TAIL_MARGIN)
-        self._positions[stream.number] = (start, stream.rewrites)
+        self._positions[stream.number] = Place(start, stream.rewrites)
         return start, end
 
     def _first_since(self, stream: Stream, read: Read, end: int, since: int) -> int:
@@ -174,18 +216,13 @@ class LogReader:
             whole = piece if is_final else self._without_partial(number, piece)
             if whole is None:
                 return
-            if number in self._broken and whole.data.startswith(b"\n"):
-                whole = Piece(whole.offset + 1, whole.end, whole.data[1:])
-            if whole.data.endswith(b"\n"):
-                self._broken.discard(number)
-            else:
-                self._broken.add(number)
             self._reached[number] = whole.end
-            if whole.data:
-                yield whole
+            yield whole
+            if self._is_due():
+                raise _DueError
 
     def _move_to(self, number: int, position: int) -> None:
-        self._positions[number] = (position, self._positions[number][1])
+        self._positions[number] = Place(position, self._positions[number].rewrites)
 
     def _without_partial(self, number: int, piece: Piece) -> Piece | None:
         end, since = self._partial.pop(number, (-1, 0.0))
@@ -193,7 +230,10 @@ class LogReader:
         if piece.data.endswith(b"\n") or piece.is_abridged:
             return piece
         whole = piece.data.rfind(b"\n") + 1
-        if self._holds_bars and b"\r" in piece.data[whole:]:
+        if self._silence_s is not None:
+            if self._silence_s(self._folder.state.streams[number]) >= PARTIAL_WAIT_S:
+                return piece
+        elif self._holds_bars and b"\r" in piece.data[whole:]:
             self.bars[number] = piece.data[whole:]
         elif end == piece.end and self._clock() - since >= PARTIAL_WAIT_S:
             return piece
@@ -231,3 +271,7 @@ class LogReader:
             return  # it has said nothing yet
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"
         self.notes[f"{stream.path} {reason}"] = None
+
+
+class _DueError(Exception):
+    """Inside the reader: it is time to stop."""

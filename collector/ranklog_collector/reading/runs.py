@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import orjson
 
 from ranklog_collector.core import journal
 from ranklog_collector.core.layout import JOURNAL, RUN
-from ranklog_collector.reading.folder import ReadingError, RunFolder, is_written
+from ranklog_collector.reading.folder import AmbiguousError, NotThereError, ReadingError, RunFolder, is_written
 from ranklog_collector.reading.inside import open_inside
 from ranklog_collector.reading.processes import ProcessState, processes
 from ranklog_collector.reading.state import ENDED
@@ -19,6 +22,7 @@ DEFAULT_ROOT = "ranklog-runs"
 _HEAD_BYTES = 4096
 _SUMMARY_BYTES_MAX = 64 << 20
 _NAMED_MAX = 8
+_CHILD = re.compile(r"(.+?)((?:\.[0-9a-f]{8})+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,11 @@ def root_folder(option: str | None) -> str:
     return option or os.environ.get("RANKLOG_ROOT") or DEFAULT_ROOT
 
 
-def find_runs(root: str) -> list[RunEntry]:
+def find_runs(root: str, known: MutableMapping[str, RunEntry] | None = None) -> list[RunEntry]:
     """List the runs below a root (`<root>/<experiment>/<run>`), oldest first.
 
-    Raises ReadingError if the root is no folder.
+    Who lists them again and again passes the same `known`, by path, and only new ones are looked into. Raises
+    ReadingError if the root is no folder.
     """
     try:
         with os.scandir(root) as entries:
@@ -64,15 +69,22 @@ def find_runs(root: str) -> list[RunEntry]:
         raise ReadingError(
             f"{root} cannot be read ({error.strerror}); name the folder of runs with --root or RANKLOG_ROOT"
         ) from error
-    found = []
+    known = {} if known is None else known
+    found: dict[str, RunEntry] = {}
     for experiment in experiments:
-        with os.scandir(experiment) as folders:
-            found += [run for folder in folders if folder.is_dir() and (run := _entry(folder.path))]
-    return sorted(found, key=lambda run: (run.started_ns, run.run_id))
+        with suppress(OSError), os.scandir(experiment) as folders:
+            for folder in folders:
+                run = known.get(folder.path) or (_entry(folder.path) if folder.is_dir() else None)
+                if run is not None:
+                    found[folder.path] = run
+    known.clear()
+    # A journal whose first line has not come yet is looked at again.
+    known.update({path: run for path, run in found.items() if run.started_ns})
+    return sorted(found.values(), key=lambda run: (run.started_ns, run.run_id))
 
 
 def open_run(name: str, root: str, latest_marks: bool = False) -> RunFolder:
-    """Open the run that is meant by an id, `experiment/id`, a unique prefix of either, `latest`, or a folder's path.
+    """Open the run that is meant by a folder's path, or by a name as `find_run` takes it; of a child run its parent.
 
     See RunFolder for `latest_marks`. Raises ReadingError, which lists what there is.
     """
@@ -80,21 +92,40 @@ def open_run(name: str, root: str, latest_marks: bool = False) -> RunFolder:
         return RunFolder(name, latest_marks)
     if os.path.isdir(name) and os.sep in name:
         raise ReadingError(f"{name} is no run folder: it has no {JOURNAL}")
-    runs = find_runs(root)
+    return RunFolder(find_run(name, find_runs(root), root)[0].path, latest_marks)
+
+
+def find_run(name: str, runs: list[RunEntry], root: str) -> tuple[RunEntry, str]:
+    """Tell which of the runs, oldest first, is meant by an id, `experiment/id`, a unique prefix of either, or `latest`.
+
+    A child run, `<id of its parent>.<eight hex digits>` and perhaps more of these, is in its parent's folder: returned
+    is the parent, and the child's id or "". Raises NotThereError, AmbiguousError; the message lists what there is.
+    """
+    try:
+        return _find(name, runs, root), ""
+    except NotThereError:
+        child = _CHILD.fullmatch(name)
+        if child is None:
+            raise
+        parent = _find(child[1], runs, root)
+        return parent, parent.run_id + child[2]
+
+
+def _find(name: str, runs: list[RunEntry], root: str) -> RunEntry:
     if not runs:
-        raise ReadingError(f"there are no runs in {root}; name the folder of runs with --root or RANKLOG_ROOT")
+        raise NotThereError(f"there are no runs in {root}; name the folder of runs with --root or RANKLOG_ROOT")
     if name == "latest":
-        return RunFolder(runs[-1].path, latest_marks)
+        return runs[-1]
     named = [run for run in runs if name in (run.run_id, f"{run.experiment}/{run.run_id}")]
     meant = named or [
         run for run in runs if run.run_id.startswith(name) or f"{run.experiment}/{run.run_id}".startswith(name)
     ]
     if len(meant) == 1:
-        return RunFolder(meant[0].path, latest_marks)
+        return meant[0]
     if meant:
         names = [f"{run.experiment}/{run.run_id}" if named else run.run_id for run in meant]
-        raise ReadingError(f"{name!r} may be {_listed(names)}; say which")
-    raise ReadingError(f"there is no run {name!r} in {root}; there is {_listed([run.run_id for run in runs])}")
+        raise AmbiguousError(f"{name!r} may be {_listed(names)}; say which")
+    raise NotThereError(f"there is no run {name!r} in {root}; there is {_listed([run.run_id for run in runs])}")
 
 
 def overview(run: RunEntry) -> RunOverview:
@@ -118,14 +149,15 @@ def overview(run: RunEntry) -> RunOverview:
             failed=int(processes["failed"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
-        return _from_journal(run)
+        return overview_of(RunFolder(run.path, latest_marks=True))
 
 
-def _from_journal(run: RunEntry) -> RunOverview:
-    state = RunFolder(run.path, latest_marks=True).state
+def overview_of(folder: RunFolder) -> RunOverview:
+    """Tell of a run what its journal tells."""
+    state = folder.state
     views = [view for view in processes(state) if view.role != "launcher"]
     return _overview(
-        run,
+        RunEntry(folder.run_id, folder.experiment, folder.path, folder.started_ns),
         state=state.state,
         ended_ns=state.state_time if state.has_ended else None,
         nodes=len(state.nodes),

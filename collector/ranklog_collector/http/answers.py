@@ -1,0 +1,146 @@
+"""What the answers consist of, for the OpenAPI description. Tests hold the real answers against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunRow(_Answer):
+    """A run in a list."""
+
+    run_id: str = Field(examples=["train-20261124-115200-7f3a"])
+    experiment: str = Field(examples=["default"])
+    path: str = Field(description="The run folder, on the collector's machine.")
+    state: str = Field(
+        description="running, finalizing, completed, failed, canceled, lost; interrupted if it has not ended and no "
+        "collector writes it.",
+        examples=["running"],
+    )
+    started: str = Field(examples=["2026-11-24T11:52:00.123456789Z"])
+    ended: str | None
+    nodes: int
+    processes: int = Field(description="Seen, or said to be there by the launcher.")
+    failed: int = Field(description="Processes that have failed.")
+    display_name: str | None
+    tags: dict[str, str]
+
+
+class Runs(_Answer):
+    """A page of runs, newest first."""
+
+    runs: list[RunRow]
+    cursor: str | None = Field(description="Of the next page; null if this is the last one.")
+
+
+class Child(_Answer):
+    """A child run."""
+
+    run_id: str = Field(examples=["train-20261124-115200-7f3a.0badcafe"])
+    display_name: str | None
+    state: str
+
+
+class Run(RunRow):
+    """A run."""
+
+    description: str | None
+    properties: dict[str, str]
+    params: dict[str, Any]
+    children: list[Child]
+    error: str | None
+    is_live: bool = Field(description="Whether a collector writes it and it has not ended.")
+
+
+class Process(_Answer):
+    """A process of a run. What is not known is null or empty."""
+
+    run: str
+    name: str = Field(examples=["rank_3"])
+    role: str = Field(description="rank, launcher or process.")
+    rank: int | None
+    state: str = Field(description="NotStarted, Running, Completed, Failed, Terminated or Lost.")
+    attempt: int = Field(description="1 is the first process of its rank.")
+    local_rank: int | None
+    node: str
+    ip: str
+    hostname: str
+    pid: int | None
+    program: str
+    key: str
+    exit_code: int | None
+    signal: int | None
+    was_oom_killed: bool
+    started: str | None
+    ended: str | None
+    bytes: int = Field(description="Of its output.")
+    last_output: str | None
+    log: str = Field(description="Path of its output.")
+    exit: str = Field(description="How it ended, in a word: its code, its signal, or OOM.", examples=["SIGSEGV"])
+    duration_s: float | None
+
+
+class Processes(_Answer):
+    """All processes of a run, ranks in their order first."""
+
+    processes: list[Process]
+
+
+class File(_Answer):
+    """A file of a run."""
+
+    path: str = Field(examples=["azureml-logs/70_driver_log_0.txt"])
+    size: int
+    modified: str
+    role: str = Field(description="What the file is to the run, stdout for example; empty for a derived file.")
+    node: str
+    process: str
+    rank: int | None
+    segments: int
+    is_complete: bool = Field(description="Whether all of it has come and has been verified.")
+    is_growing: bool = Field(description="Whether more may come.")
+
+
+class Files(_Answer):
+    """Files of a run by path."""
+
+    files: list[File]
+
+
+class Line(_Answer):
+    """A line of output."""
+
+    run: str
+    rank: int | None
+    node: str
+    stream: str = Field(examples=["stdout"])
+    path: str
+    time: str = Field(description="When it was complete.")
+    offset: int = Field(description="Of the line in the file.")
+    text: str = Field(description="As it is shown: of redraws the last, control characters replaced, no colours.")
+
+
+class Lines(_Answer):
+    """Lines of output, of all ranks in one order."""
+
+    lines: list[Line]
+    cursor: str = Field(description="Goes on where this answer ends, also if there is nothing new yet.")
+    more: bool = Field(description="Whether there is more already: ask again at once.")
+
+
+class Fault(_Answer):
+    """What is wrong."""
+
+    code: str = Field(examples=["not_found"])
+    message: str
+
+
+class Error(_Answer):
+    """The answer to a request that failed."""
+
+    error: Fault

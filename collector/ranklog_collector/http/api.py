@@ -1,0 +1,170 @@
+"""The resources of a run under /api/v1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from ranklog_collector.http import answers
+from ranklog_collector.http.errors import error_answer
+from ranklog_collector.http.folders import Folders
+from ranklog_collector.http.sending import file_answer, zip_answer
+from ranklog_collector.reading.archive import files, zipped
+from ranklog_collector.reading.folder import NotThereError
+from ranklog_collector.reading.inside import OutsideError, open_inside
+from ranklog_collector.views import logs, runs
+from ranklog_collector.views.files import file_views
+from ranklog_collector.views.logs import log_page
+from ranklog_collector.views.processes import process_views
+from ranklog_collector.views.runs import run_page, run_view
+
+PREFIX = "/api/v1"
+PAGE_MAX = 1000
+LINES_MAX = 10_000
+TEXT_MAX = 4096
+
+
+def _run_name(
+    request: Request,
+    run: Annotated[str, Path(description="Its id, a unique prefix of that, experiment/id, `latest`, or a child's id.")],
+) -> str:
+    experiment = request.path_params.get("experiment")
+    return run if experiment is None else f"{experiment}/{run}"
+
+
+RunName = Annotated[str, Depends(_run_name)]
+Cursor = Annotated[str | None, Query(description="Of an earlier answer, to go on behind it.")]
+Prefix = Annotated[str, Query(description="Only paths that begin so.", max_length=TEXT_MAX)]
+Text = Annotated[str | None, Query(max_length=TEXT_MAX)]
+FAULTS: dict[int | str, dict[str, Any]] = {
+    400: {"model": answers.Error, "description": "Asked wrongly."},
+    401: {"model": answers.Error, "description": "The token is missing or wrong."},
+    404: {"model": answers.Error, "description": "There is no such thing."},
+    409: {"model": answers.Error, "description": "Several runs are meant."},
+}
+
+
+class JsonAnswer(JSONResponse):
+    """An object as JSON."""
+
+    def render(self, content: Any) -> bytes:
+        """Write it."""
+        return orjson.dumps(content)
+
+
+def api(folders: Folders) -> APIRouter:
+    """All of it, over the runs of a root."""
+    router = APIRouter(prefix=PREFIX, default_response_class=JsonAnswer, responses=FAULTS)
+    _add_runs(router, folders)
+    _add_files(router, folders)
+    _add_logs(router, folders)
+    _add_run(router, folders)
+    return router
+
+
+def of_run(router: APIRouter, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+    """Add a resource of a run, which may also be named by experiment and id."""
+    router.add_api_route(f"/runs/{{run}}{path}", endpoint, **options)
+    router.add_api_route(f"/runs/{{experiment}}/{{run}}{path}", endpoint, include_in_schema=False)
+
+
+def _add_runs(router: APIRouter, folders: Folders) -> None:
+    def list_runs(
+        experiment: Text = None,
+        state: Annotated[list[str] | None, Query(description="One of these states.")] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = runs.LIMIT,
+        cursor: Cursor = None,
+    ) -> Response:
+        """List runs, newest first."""
+        return JsonAnswer(run_page(folders.entries(), experiment, state or (), limit, cursor))
+
+    router.add_api_route("/runs", list_runs, response_model=answers.Runs)
+
+
+def _add_run(router: APIRouter, folders: Folders) -> None:
+    def get_run(run: RunName) -> Response:
+        """Tell all about a run, or about one of its child runs."""
+        with folders.opened(run) as (folder, child):
+            return JsonAnswer(run_view(folder, child))
+
+    def list_processes(run: RunName) -> Response:
+        """List the processes: where each runs, how it is or how it ended, and when it last said something."""
+        with folders.opened(run) as (folder, _):
+            return JsonAnswer({"processes": process_views(folder)})
+
+    of_run(router, "/processes", list_processes, response_model=answers.Processes)
+    # Last: in /runs/{experiment}/{run} the latter must not be one of the names above.
+    of_run(router, "", get_run, response_model=answers.Run)
+
+
+def _add_files(router: APIRouter, folders: Folders) -> None:
+    def list_files(run: RunName, prefix: Prefix = "") -> Response:
+        """List the files."""
+        with folders.opened(run) as (folder, _):
+            return JsonAnswer({"files": file_views(folder, prefix)})
+
+    def get_file(
+        run: RunName,
+        path: str,
+        range_: Annotated[str | None, Header(alias="Range", description="One range of bytes.")] = None,
+        if_range: Annotated[str | None, Header()] = None,
+        if_none_match: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """Send a file, as long as it is now."""
+        entry, _ = folders.find(run)
+        try:
+            file = open_inside(entry.path, path)
+        except (FileNotFoundError, OutsideError, UnicodeEncodeError):
+            raise NotThereError(f"run {entry.run_id} has no file {path!r}") from None
+        except OSError as error:
+            return error_answer(HTTPStatus.NOT_FOUND, f"{path!r} cannot be read: {error.strerror}")
+        return file_answer(file, path, range_, if_range, if_none_match)
+
+    def get_archive(run: RunName, prefix: Prefix = "") -> Response:
+        """Send all files, or those that begin with `prefix`, as a zip."""
+        with folders.opened(run) as (folder, _):
+            chosen = [file for file in files(folder) if file.path.startswith(prefix)]
+            if not chosen:
+                raise NotThereError(f"run {folder.run_id} has no file that begins with {prefix!r}")
+            return zip_answer(zipped(folder.path, chosen), f"{folder.run_id}.zip")
+
+    content = {200: {"content": {"application/octet-stream": {}}, "description": "The bytes."}}
+    partial = {206: {"description": "The part of it that Range names."}}
+    beyond = {416: {"model": answers.Error, "description": "The file ends before that."}}
+    zip_ = {200: {"content": {"application/zip": {}}, "description": "The zip."}}
+    of_run(router, "/files", list_files, response_model=answers.Files)
+    of_run(router, "/files/{path:path}", get_file, response_class=Response, responses={**content, **partial, **beyond})
+    of_run(router, "/archive", get_archive, response_class=Response, responses=zip_)
+
+
+def _add_logs(router: APIRouter, folders: Folders) -> None:
+    def list_lines(
+        run: RunName,
+        rank: Annotated[
+            str | None, Query(description="Only these ranks.", examples=["0,3-5"], max_length=TEXT_MAX)
+        ] = None,
+        node: Annotated[
+            list[str] | None, Query(description="Only these nodes: id, host name or IP; * matches.")
+        ] = None,
+        stream: Annotated[
+            list[str] | None,
+            Query(description="stdout, stderr, launcher, log, …, all; or the name or path of a file; * matches."),
+        ] = None,
+        grep: Annotated[str | None, Query(description="A regular expression.", max_length=TEXT_MAX)] = None,
+        since: Annotated[str | None, Query(description="10m before the end, +90s after the start, or a time.")] = None,
+        until: Text = None,
+        tail: Annotated[int | None, Query(ge=1, le=LINES_MAX, description="Begin with the last so many lines.")] = None,
+        limit: Annotated[int, Query(ge=1, le=LINES_MAX)] = logs.LIMIT,
+        cursor: Cursor = None,
+    ) -> Response:
+        """List lines of output, of all ranks in the order of time."""
+        question = logs.Question(rank, tuple(node or ()), tuple(stream or ()), grep, since, until)
+        with folders.opened(run, latest_marks=False) as (folder, _):
+            return JsonAnswer(log_page(folder, question, limit, cursor, tail))
+
+    of_run(router, "/logs", list_lines, response_model=answers.Lines)

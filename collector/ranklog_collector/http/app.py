@@ -1,0 +1,36 @@
+"""The web application: the API, and what surrounds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from ranklog_collector.http.api import PREFIX, api
+from ranklog_collector.http.errors import add_handlers
+from ranklog_collector.http.folders import Folders
+from ranklog_collector.http.guard import Guard
+
+DESCRIPTION = "What a ranklog collector knows of its runs. Times are UTC; a cursor is to be handed back as it came."
+
+
+def make_app(root: str, token: str | None = None, is_loopback: bool = True) -> ASGIApp:
+    """Make it, over the runs of a root. See Guard for the others."""
+    app = FastAPI(
+        title="ranklog",
+        version="1",
+        description=DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # its page would load scripts from a CDN, which clusters do not reach
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_name,
+    )
+    add_handlers(app)
+    app.include_router(api(Folders(root)))
+    return Guard(app, token, is_loopback)
+
+
+def _name(route: Any) -> str:
+    return str(route.name)

@@ -1,0 +1,69 @@
+"""Run folders that have been read once and are kept for the next question: only what is new is read again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.runs import RunEntry, find_run, find_runs
+
+KEPT_MAX = 32
+KEPT_S = 300.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    folder: RunFolder
+    latest_marks: bool
+    since: float
+
+
+class Folders:
+    """All runs below a root. May be used from any thread; each folder is used by one at a time."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._lock = threading.Lock()
+        self._known: dict[str, RunEntry] = {}
+        self._kept: list[_Kept] = []
+
+    def entries(self) -> list[RunEntry]:
+        """All runs, oldest first. Raises ReadingError."""
+        with self._lock:
+            return find_runs(self.root, self._known)
+
+    def find(self, name: str) -> tuple[RunEntry, str]:
+        """Tell which run is meant, as `find_run` does. Raises ReadingError."""
+        return find_run(name, self.entries(), self.root)
+
+    @contextmanager
+    def opened(self, name: str, latest_marks: bool = True) -> Iterator[tuple[RunFolder, str]]:
+        """Lend the folder of the run that is meant, up to date, and the id of the child run, if one is meant.
+
+        See RunFolder for `latest_marks`. Raises ReadingError.
+        """
+        entry, child = self.find(name)
+        folder = self._take(entry.path, latest_marks)
+        if folder is None:
+            folder = RunFolder(entry.path, latest_marks)
+        else:
+            folder.refresh()
+        yield folder, child
+        self._give_back(_Kept(folder, latest_marks, time.monotonic()))
+
+    def _take(self, path: str, latest_marks: bool) -> RunFolder | None:
+        with self._lock:
+            for index in reversed(range(len(self._kept))):
+                kept = self._kept[index]
+                if (kept.folder.path, kept.latest_marks) == (path, latest_marks):
+                    return self._kept.pop(index).folder
+        return None
+
+    def _give_back(self, kept: _Kept) -> None:
+        with self._lock:
+            young = [one for one in self._kept if kept.since - one.since < KEPT_S]
+            self._kept = [*young[1 - KEPT_MAX :], kept]

@@ -1,0 +1,147 @@
+"""The output of a run: lines of all ranks in one order, page after page and as they come."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ranklog_collector.core.process_files import iso
+from ranklog_collector.reading.fold import Row
+from ranklog_collector.reading.folder import QuestionError, RunFolder
+from ranklog_collector.reading.grep import Pattern
+from ranklog_collector.reading.lines import Block
+from ranklog_collector.reading.logs import LogReader
+from ranklog_collector.reading.merge import lines
+from ranklog_collector.reading.select import Selection, Source, parse_ranks
+from ranklog_collector.reading.state import Stream
+from ranklog_collector.reading.times import parse_moment
+from ranklog_collector.views import cursors
+from ranklog_collector.views.shapes import Json
+
+LIMIT = 1000
+ANSWER_BYTES = 8 << 20
+"""An answer ends with the line that makes its text longer than this."""
+SEARCH_S = 2.0
+"""How long one answer may take to find lines; the next one goes on with the search."""
+BUFFER, BUFFER_SEARCHED = 16 << 10, 256 << 10
+# Many lines came at one time, and writing a time takes longer than everything else about a line.
+_iso = lru_cache(1000)(iso)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which lines are wanted, as people write it; what is None or empty does not restrict."""
+
+    rank: str | None = None
+    """`0,3-5`."""
+    nodes: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    grep: str | None = None
+    """A regular expression."""
+    since: str | None = None
+    """`10m` before the end, `+90s` after the start, or an ISO 8601 time."""
+    until: str | None = None
+
+    def selection(self, folder: RunFolder) -> Selection:
+        """What that means for a run. Raises QuestionError."""
+        try:
+            ranks = () if self.rank is None else parse_ranks(self.rank)
+            since, until = (
+                None if text is None else parse_moment(text, folder.started_ns, folder.now_ns())
+                for text in (self.since, self.until)
+            )
+        except ValueError as error:
+            raise QuestionError(str(error)) from error
+        return Selection(ranks, self.nodes, self.streams, since, until)
+
+    def pattern(self) -> Pattern | None:
+        """What to search for. Raises QuestionError."""
+        try:
+            return None if self.grep is None else Pattern(self.grep)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise QuestionError(f"{self.grep!r} is no regular expression: {error}") from error
+
+
+def log_line(run_id: str, source: Source, row: Row) -> Json:
+    """One line."""
+    return {
+        "run": run_id,
+        "rank": source.rank,
+        "node": source.node,
+        "stream": source.role,
+        "path": source.path,
+        "time": _iso(row.time),
+        "offset": row.offset,
+        "text": row.text.decode(errors="replace"),
+    }
+
+
+def log_page(
+    folder: RunFolder,
+    question: Question,
+    limit: int = LIMIT,
+    cursor: str | None = None,
+    tail: int | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Json:
+    """The next `lines`, the `cursor` that goes on behind them, and whether there is `more` already.
+
+    Without a cursor it begins with the first line, or with the `tail` last ones. Lines that the collector has durably
+    are given, each once, in the order of time; what comes late from a node is in a later answer, and a stream's own
+    order is never changed. Raises QuestionError.
+    """
+    if tail is not None and question.grep is not None:
+        raise QuestionError("tail does not go with grep: what is searched for is found page by page, from the start")
+    began, pattern = clock(), question.pattern()
+    reader = LogReader(
+        folder,
+        question.selection(folder),
+        pattern,
+        tail=tail,
+        buffer_max=BUFFER if pattern is None else BUFFER_SEARCHED,
+        silence_s=lambda stream: _silence_s(folder, stream),
+        is_due=lambda: clock() - began > SEARCH_S,
+    )
+    if cursor is not None:
+        reader.go_to(cursors.logs(folder.run_id, cursor))
+        tail = None
+    blocks = reader.read(is_final=folder.state.has_ended)
+    if tail is None:
+        rows, is_cut = _first(reader, blocks, limit)
+    else:
+        rows, is_cut = list(deque(_rows(blocks), maxlen=tail)), False
+    found = [log_line(folder.run_id, reader.sources[row.streams[0]], row) for row in rows]
+    return {
+        "lines": found,
+        "cursor": cursors.of_logs(folder.run_id, reader.places),
+        "more": is_cut or reader.is_cut,
+    }
+
+
+def _first(reader: LogReader, blocks: Iterator[Block], limit: int) -> tuple[list[Row], bool]:
+    """Take so many lines and no more: what follows them stays unread."""
+    rows: list[Row] = []
+    size = 0
+    for block in blocks:
+        for offset, text in lines(block):
+            if len(rows) >= limit or size > ANSWER_BYTES:
+                reader.go_back(block.stream, offset)
+                return rows, True
+            rows.append(Row(text, block.time, offset, [block.stream]))
+            size += len(text)
+    return rows, False
+
+
+def _rows(blocks: Iterator[Block]) -> Iterator[Row]:
+    for block in blocks:
+        for offset, text in lines(block):
+            yield Row(text, block.time, offset, [block.stream])
+
+
+def _silence_s(folder: RunFolder, stream: Stream) -> float:
+    last_ns = stream.timeline.last(folder.state.clock(stream)) or 0
+    return (time.time_ns() - last_ns) / 1e9
