@@ -1,1 +1,43 @@
-"""What runs inside or around a training process."""
+"""What runs inside or around a training process: `from ranklog import Run`.
+
+Nothing is imported before it is used, so that `ranklog exec` is quick.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ranklog.run import Run as Run
+
+API = "ranklog.api"
+"""Entry points with further names, which other packages bring."""
+_HOMES = {"Run": "ranklog.run"}
+
+__all__ = ["Run"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for. Raises AttributeError if nobody brings that name."""
+    value = None if name.startswith("_") else _found(name)
+    if value is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def _found(name: str) -> object:
+    from importlib import import_module
+
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    try:
+        return import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+    from importlib.metadata import entry_points
+
+    return next((entry.load() for entry in entry_points(group=API, name=name)), None)
+
+
+def __dir__() -> list[str]:
+    """Give the names that can be imported from here."""
+    return sorted({*globals(), *__all__})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -21,19 +21,19 @@ def value(
     kind = type(value)
     # What nearly every call has needs no second look. A difference to itself has only a finite number.
     if (kind is float and value - value == 0.0) or kind is int or kind is bool:  # type: ignore[operator]
-        fields: dict[str, object] = {"t": time_ns, "k": name, "v": value}
+        fields: dict[str, object] = {"t": time_ns, "k": name if type(name) is str else str(name), "v": value}
     else:
-        fields = {"t": time_ns, "k": name, "v": written(value)}
+        fields = {"t": time_ns, "k": str(name), "v": written(value)}
     if step is not None:
         fields["s"] = step if type(step) is int else whole(step)
     if description:
-        fields["d"] = description
+        fields["d"] = str(description)
     if run is not None:
         fields["r"] = run
     try:
         return orjson.dumps(fields, None, END)
-    except TypeError:  # a name that is no str or not UTF-8, an integer beyond 64 bits
-        return _dump(fields)
+    except TypeError:  # text that is not UTF-8, an integer beyond 64 bits
+        return orjson.dumps(_clean(fields), None, END)
 
 
 def entry(
@@ -47,23 +47,22 @@ def entry(
     """Write any other line: members as in points.md, values as `written` gives them."""
     line: dict[str, object] = {"t": time_ns}
     if name is not None:
-        line["k"] = name
+        line["k"] = str(name)
     line |= fields
     if description:
-        line["d"] = description
+        line["d"] = str(description)
     if run is not None:
         line["r"] = run
-    return _dump(line)
-
-
-def columns(values: Mapping[str, Iterable[object]]) -> dict[str, list[object]]:
-    """Turn the columns of a table into what stands for them in a line."""
-    return {clean(str(name)): [written(value) for value in column] for name, column in values.items()}
+    try:
+        text = orjson.dumps(line, None, END)
+    except TypeError:
+        text = orjson.dumps(_clean(line), None, END)
+    return text[:1] + text[1:].replace(START, NESTED_START)
 
 
 def lost(time_ns: int, count: int) -> bytes:
     """Write that so many lines could not be written before this one."""
-    return _dump({"t": time_ns, "lost": count})
+    return orjson.dumps({"t": time_ns, "lost": count}, None, END)
 
 
 def whole(step: object) -> int | None:
@@ -72,11 +71,6 @@ def whole(step: object) -> int | None:
     if isinstance(known, int):
         return int(known)
     return int(known) if isinstance(known, float) and known.is_integer() else None
-
-
-def _dump(fields: Mapping[str, object]) -> bytes:
-    line = orjson.dumps(_clean(fields), None, END)
-    return line[:1] + line[1:].replace(START, NESTED_START)
 
 
 def _clean(value: object) -> object:
