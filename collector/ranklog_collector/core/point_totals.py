@@ -15,6 +15,7 @@ import orjson
 from ranklog_collector.core.point_values import KINDS, NUMBERS, TYPES, decode
 from ranklog_collector.core.points import Arrays, Fact, Ints, Names, Parsed, arrays
 
+_VERSION = 1
 _TYPE_NAMES = tuple(TYPES)
 _KIND_NAMES = tuple(KINDS)
 _NUMBERS = np.array([TYPES[name] for name in NUMBERS])
@@ -60,6 +61,7 @@ class Totals:
     """By the number of their name."""
     facts: dict[tuple[str, str, str], Fact] = field(default_factory=dict)
     damaged: int = 0
+    lost: int = 0
 
     def add(self, parsed: Parsed, end: int) -> Arrays:
         """Take in what was read up to `end`; `parsed` has its names from ours. Returns its points."""
@@ -73,6 +75,7 @@ class Totals:
         for fact in parsed.facts:
             self._add_fact(fact)
         self.damaged += parsed.damaged
+        self.lost += parsed.lost
         self.end = end
         return points
 
@@ -116,34 +119,39 @@ class Totals:
         """Write down everything."""
         return orjson.dumps(
             {
-                "version": 1,
+                "version": _VERSION,
                 "end": self.end,
                 "names": self.names.all,
                 "descriptions": list(self.names.descriptions.items()),
                 "metrics": [[_safe(one) for one in astuple(total)] for total in self.metrics],
                 "facts": [astuple(fact) for fact in self.facts.values()],
                 "damaged": self.damaged,
+                "lost": self.lost,
             }
         ).decode()
 
 
+class TotalsError(Exception):
+    """What should be written totals is something else."""
+
+
 def load_totals(text: str) -> Totals:
-    """Take up what was written down. Raises ValueError if it was not by `dump`."""
+    """Take up what was written down. Raises TotalsError if that was not by `dump`."""
     try:
         loaded = orjson.loads(text)
-        if loaded["version"] != 1:
-            raise ValueError("totals of another version")
-        totals = Totals(int(loaded["end"]), damaged=int(loaded["damaged"]))
+        if loaded["version"] != _VERSION:
+            raise TotalsError("totals of another version")
+        totals = Totals(int(loaded["end"]), damaged=int(loaded["damaged"]), lost=int(loaded["lost"]))
         for run, key in loaded["names"]:
             totals.names.number(str(run), str(key))
         totals.names.descriptions = {int(number): str(one) for number, one in loaded["descriptions"]}
         totals.metrics = [Total(*map(_revived, fields)) for fields in loaded["metrics"]]
         facts = [Fact(*fields) for fields in loaded["facts"]]
         totals.facts = {(fact.run, fact.sort, fact.name): fact for fact in facts}
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"no totals: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise TotalsError(f"no totals: {error}") from error
     if len(totals.metrics) != len(totals.names.all):
-        raise ValueError("totals of other names")
+        raise TotalsError("totals of other names")
     return totals
 
 

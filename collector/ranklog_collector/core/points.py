@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ _BEGINNINGS_MAX = 64
 _ALONE = 16
 """So many lines are no longer halved to find the damaged one."""
 _TIME_MAX = (1 << 63) - 1
+_COUNT_MAX = 1 << 40
 _PLAIN = frozenset(("t", "k", "v", "s"))
 _FACTS = frozenset(("artifact", "tag", "property", "param", "set", "child", "status"))
 
@@ -66,6 +66,10 @@ class Names:
     descriptions: dict[int, str] = field(default_factory=dict)
     _numbers: dict[tuple[str, str], int] = field(default_factory=dict)
 
+    def find(self, run: str, key: str) -> int | None:
+        """The number of a metric, None if it has none."""
+        return self._numbers.get((run, key))
+
     def number(self, run: str, key: str) -> int:
         """The number of a metric, a new one if it is new."""
         found = self._numbers.get((run, key))
@@ -82,7 +86,9 @@ class Parsed:
     columns: Columns = field(default_factory=Columns)
     facts: list[Fact] = field(default_factory=list)
     damaged: int = 0
-    """Lines that are no points, or of which only the end is; also those that were too long."""
+    """Lines that say nothing that can be, or of which only the end is one; also those that were too long."""
+    lost: int = 0
+    """Lines that their writers could not write."""
 
 
 class _NonsenseError(Exception):
@@ -94,8 +100,9 @@ def parse(data: bytes, offset: int, names: Names) -> Parsed:
     parsed = Parsed()
     lines = data.split(b"\n")
     lines.pop()  # what stands behind the last newline is not there yet
-    starts = list(accumulate(map(len, lines), lambda at, length: at + length + 1, initial=offset))
-    for loaded, found_starts in _load(lines, starts[:-1], parsed):
+    lengths = np.fromiter(map(len, lines), np.int64, len(lines)) + 1
+    starts = (np.cumsum(lengths) - lengths + offset).tolist()
+    for loaded, found_starts in _load(lines, starts, parsed):
         _take(loaded, found_starts, names, parsed)
     return parsed
 
@@ -127,7 +134,7 @@ def _objects(lines: list[bytes]) -> list[Line] | None:
         loaded: list[Line] = orjson.loads(b"[" + b",".join(lines) + b"]")
     except orjson.JSONDecodeError:
         return None
-    return loaded if len(loaded) == len(lines) and all(type(one) is dict for one in loaded) else None
+    return loaded if len(loaded) == len(lines) and set(map(type, loaded)) <= {dict} else None
 
 
 def _load_one(line: bytes, parsed: Parsed) -> Line | None:
@@ -190,10 +197,9 @@ def _take_plain(loaded: list[Line], starts: list[int], names: Names, parsed: Par
     is_sound = (
         set(map(type, times)) == {int}
         and set(map(type, keys)) == {str}
-        and set(map(type, steps)) <= {int, type(None)}
         and min(times) >= 0
         and max(times) <= _TIME_MAX
-        and all(-_TIME_MAX <= step <= _TIME_MAX for step in steps if step is not None)
+        and _are_steps(steps)
     )
     if not is_sound:
         for line, start in zip(loaded, starts, strict=True):
@@ -208,6 +214,11 @@ def _take_plain(loaded: list[Line], starts: list[int], names: Names, parsed: Par
     columns.places += [0] * len(loaded)
     columns.steps += steps
     columns.values += [line["v"] for line in loaded]
+
+
+def _are_steps(steps: list[Any]) -> bool:
+    logged = steps if None not in steps else [step for step in steps if step is not None]
+    return not logged or (set(map(type, logged)) == {int} and min(logged) >= -_TIME_MAX and max(logged) <= _TIME_MAX)
 
 
 def _take_guarded(line: Line, start: int, names: Names, parsed: Parsed) -> None:
@@ -238,6 +249,7 @@ class _Taker:
             self._take_metric(_text(line["k"]))
         if not _FACTS.isdisjoint(line):
             self._take_facts()
+        lost = _count(line.get("lost", 0))
         columns = parsed.columns
         for place, (key, kind, time, step, value) in enumerate(self._points):
             columns.names.append(self._names.number(self._run, key))
@@ -248,6 +260,7 @@ class _Taker:
             columns.steps.append(step)
             columns.values.append(value)
         parsed.facts += self._facts
+        parsed.lost += lost
 
     def _take_metric(self, key: str) -> None:
         line = self._line
@@ -327,10 +340,15 @@ def _moment(value: Any) -> int:
     return value
 
 
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _COUNT_MAX:
+        raise _NonsenseError
+    return value
+
+
 def _step(value: Any) -> int | None:
-    if value is None or (type(value) is int and -_TIME_MAX <= value <= _TIME_MAX):
-        return value
-    raise _NonsenseError
+    """A step that is no integer of 64 bits is as good as none; its point is kept."""
+    return value if type(value) is int and -_TIME_MAX <= value <= _TIME_MAX else None
 
 
 # ---- columns to arrays -----------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ class Metric:
     max: float | None
     mean: float | None
     description: str = ""
+    is_resource: bool = False
+    """Whether agents observed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,9 @@ class Facts:
     children: list[Child] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
     lost: int = 0
-    """Lines that were damaged, of all runs of the folder."""
+    """Lines that their writers could not write, of all runs of the folder."""
+    damaged: int = 0
+    """Lines that were cut or say nothing that can be; what was cut counts as lost with its writer."""
 
 
 @dataclass(frozen=True, slots=True)

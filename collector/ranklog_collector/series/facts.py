@@ -1,0 +1,68 @@
+"""What was said of a run rather than of a metric, by all its processes together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ranklog_collector.core.points import Fact
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.series.points import points_of
+from ranklog_collector.series.selection import Writer, own_run, writers
+from ranklog_collector.series.shapes import Child, Facts
+
+_ENDED = frozenset(("completed", "failed", "canceled"))
+
+
+def facts(folder: RunFolder, run: str | None = None) -> Facts:
+    """Tell what was said of a run. Of tags, names and states the latest counts, of properties and parameters the first.
+
+    Times are corrected for the clocks of the nodes before they are compared.
+    """
+    own = own_run(folder, run)
+    with points_of(folder) as points:
+        found = writers(folder, points, resources=False)
+        said = sorted((fact for writer in found for fact in _said(writer)), key=lambda fact: fact.time)
+        lost = sum(writer.cover.totals.lost for writer in found)
+        damaged = sum(writer.cover.totals.damaged for writer in found)
+    ours = [fact for fact in said if fact.run == own]
+    named = _latest(ours, "set")
+    status = _latest(ours, "status").get("")
+    return Facts(
+        tags={name: value for name, value in _latest(ours, "tag").items() if value is not None},
+        properties=_first(ours, "property"),
+        params=_first(ours, "param"),
+        display_name=named.get("display_name"),
+        description=named.get("description"),
+        status=status,
+        error=_latest(ours, "error").get("") if status is not None else None,
+        children=_children(said, own),
+        artifacts=sorted({fact.name for fact in ours if fact.sort == "artifact"}),
+        lost=lost,
+        damaged=damaged,
+    )
+
+
+def _said(writer: Writer) -> list[Fact]:
+    return [replace(fact, time=writer.clock.correct(fact.time)) for fact in writer.cover.totals.facts.values()]
+
+
+def _children(said: list[Fact], parent: str) -> list[Child]:
+    begun = {fact.name: fact for fact in reversed(said) if fact.sort == "child" and fact.run == parent}
+    return sorted((_child(fact, said) for fact in begun.values()), key=lambda child: (child.started_ns, child.run_id))
+
+
+def _child(begun: Fact, said: list[Fact]) -> Child:
+    own = [fact for fact in said if fact.run == begun.name]
+    state = _latest(own, "status").get("") or "running"
+    ended = max((fact.time for fact in own if fact.sort == "status"), default=None)
+    return Child(
+        begun.name, _latest(own, "set").get("display_name"), state, begun.time, ended if state in _ENDED else None
+    )
+
+
+def _latest(said: list[Fact], sort: str) -> dict[str, str | None]:
+    return {fact.name: fact.value for fact in said if fact.sort == sort}
+
+
+def _first(said: list[Fact], sort: str) -> dict[str, str]:
+    return {fact.name: fact.value or "" for fact in reversed(said) if fact.sort == sort}

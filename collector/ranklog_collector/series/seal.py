@@ -1,0 +1,176 @@
+"""Sealing: what is hot becomes a segment, which is there as a whole or not at all, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import duckdb
+
+from ranklog_collector.core.point_totals import Totals, TotalsError, load_totals
+from ranklog_collector.core.points import Arrays, Parsed, parse
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.state import Stream
+from ranklog_collector.series import database as db
+from ranklog_collector.series.blocks import Block, blocks
+from ranklog_collector.series.segments import (
+    FOLDER,
+    TAIL,
+    TOTALS,
+    Segment,
+    chain,
+    found_segments,
+    joined,
+    stream_folder,
+    tail_checksum,
+)
+
+LOCK = f"{FOLDER}/lock"
+PIECE_BYTES = 64 << 20
+"""At most so many bytes are read for one segment: what one sealing has in memory."""
+_FRESH = "fresh"
+
+
+class BusyError(Exception):
+    """Somebody else seals this run at the moment, or nobody may."""
+
+
+def metric_streams(folder: RunFolder) -> list[Stream]:
+    """The streams that hold points."""
+    return [stream for stream in folder.state.streams.values() if stream.role == "metrics" and stream.snapshot is None]
+
+
+def feed(totals: Totals, block: Block) -> Arrays:
+    """Add a block to totals and return its points."""
+    parsed = parse(block.data, block.begin, totals.names) if block.data else Parsed(damaged=1)
+    return totals.add(parsed, block.end)
+
+
+def trusted(database: duckdb.DuckDBPyConnection, root: str, stream: Stream, file: int) -> tuple[list[Segment], Totals]:
+    """Find the segments of a stream that hold, and the totals at their end."""
+    segments = chain(found_segments(root, stream.number), stream.size)
+    if segments:
+        path = os.path.join(stream_folder(root, stream.number), segments[-1].name)
+        with suppress(duckdb.Error, TotalsError):
+            rows = database.execute(f"SELECT decode(key), decode(value) FROM parquet_kv_metadata({db.quoted(path)})")
+            found = dict(rows.fetchall())
+            totals = load_totals(found.get(TOTALS, ""))
+            if totals.end == segments[-1].end and found.get(TAIL) == str(tail_checksum(file, totals.end)):
+                return segments, totals
+    return [], Totals()
+
+
+def seal(folder: RunFolder, least_bytes: int, threads: int = 1) -> int:
+    """Seal every stream of points of which at least so many bytes are not; returns how many segments were made.
+
+    Raises BusyError if somebody else is at it or the folder cannot be written.
+    """
+    due = [stream for stream in metric_streams(folder) if stream.size >= least_bytes]
+    if not due:
+        return 0
+    with _locked(folder.path):
+        database = db.connect(threads)
+        try:
+            return sum(_seal_stream(database, folder, stream, least_bytes) for stream in due)
+        except OSError as error:
+            raise BusyError(f"{folder.path} cannot be written: {error.strerror or error}") from error
+        finally:
+            database.close()
+
+
+def drop(folder: RunFolder) -> None:
+    """Remove all segments. Raises BusyError as `seal` does."""
+    with _locked(folder.path):
+        for name in os.listdir(os.path.join(folder.path, FOLDER)):
+            where = os.path.join(folder.path, FOLDER, name)
+            if name.isdecimal() and not os.path.islink(where):
+                for inside in os.listdir(where):
+                    os.unlink(os.path.join(where, inside))
+                os.rmdir(where)
+
+
+def _seal_stream(database: duckdb.DuckDBPyConnection, folder: RunFolder, stream: Stream, least_bytes: int) -> int:
+    count = 0
+    try:
+        opened = folder.opened(stream)
+        with opened as file:
+            segments, totals = trusted(database, folder.path, stream, file)
+            while stream.size - totals.end >= least_bytes:
+                begin = totals.end
+                db.make_table(database, _FRESH)
+                limit = min(stream.size, begin + PIECE_BYTES)
+                for block in blocks(lambda at, size: os.pread(file, size, at), begin, limit):
+                    db.insert(database, _FRESH, [(stream.number, totals, feed(totals, block))])
+                if totals.end == begin:
+                    break  # one line, without its end
+                segments = _write(
+                    database, folder.path, stream.number, segments, totals, tail_checksum(file, totals.end)
+                )
+                count += 1
+            _tidy(folder.path, stream.number, segments)
+    except FileNotFoundError:
+        pass  # it has been taken back
+    return count
+
+
+def _write(
+    database: duckdb.DuckDBPyConnection, root: str, stream: int, segments: list[Segment], totals: Totals, tail: int
+) -> list[Segment]:
+    """Write a segment of what is fresh and of the segments before it that it replaces; returns those that there are."""
+    end = segments[-1].end if segments else 0
+    kept = segments[: joined(segments, totals.end - end)]
+    new = Segment(kept[-1].end if kept else 0, totals.end)
+    where = stream_folder(root, stream)
+    os.makedirs(where, exist_ok=True)
+    source = f"SELECT {db.COLUMNS} FROM {_FRESH}"
+    if replaced := [os.path.join(where, segment.name) for segment in segments[len(kept) :]]:
+        source += f" UNION ALL SELECT {db.COLUMNS} FROM {db.parquet(replaced)}"
+    temporary = os.path.join(where, f".{new.name}")
+    described = f"{{{db.quoted(TOTALS)}: {db.quoted(totals.dump())}, {db.quoted(TAIL)}: '{tail}'}}"
+    database.execute(
+        f"COPY ({source} ORDER BY run, key, line, place) TO {db.quoted(temporary)} "
+        f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {described})"
+    )
+    _sync(temporary)
+    os.rename(temporary, os.path.join(where, new.name))
+    _sync(where)
+    return [*kept, new]
+
+
+def _tidy(root: str, stream: int, segments: list[Segment]) -> None:
+    """Remove what is not needed: segments that others have replaced, what a killed sealer has left."""
+    where, names = stream_folder(root, stream), {segment.name for segment in segments}
+    with suppress(FileNotFoundError):
+        for name in os.listdir(where):
+            if name not in names:
+                os.unlink(os.path.join(where, name))
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(root: str) -> Iterator[None]:
+    """Be the only one who seals this run. It is not the lock of whoever collects it."""
+    try:
+        where = os.path.join(root, FOLDER)
+        os.makedirs(where, exist_ok=True)
+        if os.path.realpath(where) != where:
+            raise BusyError(f"{where} leads out of the run folder")
+        descriptor = os.open(os.path.join(root, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise BusyError(f"{root} cannot be written: {error.strerror or error}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise BusyError(f"another process seals {root}") from None
+    finally:
+        os.close(descriptor)
