@@ -66,7 +66,7 @@ async def serving(config: Config) -> AsyncIterator[Collector]:
     )
     server = grpc.aio.server(options=_options(config))
     server.add_generic_rpc_handlers((IngestService(runs, config.token, config.limits).handler(),))
-    async with http.serving(config) as http_address:
+    async with http.serving(config, runs.figures) as http_address:
         address = _listen(server, config)
         serve = asyncio.create_task(runs.serve())
         try:

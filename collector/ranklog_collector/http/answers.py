@@ -133,6 +133,12 @@ class Lines(_Answer):
     more: bool = Field(description="Whether there is more already: ask again at once.")
 
 
+class Health(_Answer):
+    """How the collector is."""
+
+    status: str = Field(description="ok, paused (a run folder cannot be written: is the disk full?) or stalled.")
+
+
 class Fault(_Answer):
     """What is wrong."""
 

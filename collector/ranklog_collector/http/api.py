@@ -6,12 +6,12 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from ranklog_collector.http import answers
-from ranklog_collector.http.errors import error_answer
+from ranklog_collector.http.errors import JsonAnswer, error_answer
+from ranklog_collector.http.events import EventStream, Watches
 from ranklog_collector.http.folders import Folders
 from ranklog_collector.http.sending import file_answer, zip_answer
 from ranklog_collector.reading.archive import files, zipped
@@ -49,20 +49,13 @@ FAULTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class JsonAnswer(JSONResponse):
-    """An object as JSON."""
-
-    def render(self, content: Any) -> bytes:
-        """Write it."""
-        return orjson.dumps(content)
-
-
 def api(folders: Folders) -> APIRouter:
     """All of it, over the runs of a root."""
     router = APIRouter(prefix=PREFIX, default_response_class=JsonAnswer, responses=FAULTS)
     _add_runs(router, folders)
     _add_files(router, folders)
     _add_logs(router, folders)
+    _add_events(router, folders)
     _add_run(router, folders)
     return router
 
@@ -140,6 +133,22 @@ def _add_files(router: APIRouter, folders: Folders) -> None:
     of_run(router, "/files", list_files, response_model=answers.Files)
     of_run(router, "/files/{path:path}", get_file, response_class=Response, responses={**content, **partial, **beyond})
     of_run(router, "/archive", get_archive, response_class=Response, responses=zip_)
+
+
+def _add_events(router: APIRouter, folders: Folders) -> None:
+    watches = Watches()
+
+    async def get_events(
+        run: RunName,
+        last_event_id: Annotated[str | None, Header(description="Goes on behind the event of this id.")] = None,
+    ) -> Response:
+        """Tell of changes as they come, as server-sent events: run, processes, files, metrics, logs, and end."""
+        entry, _ = await run_in_threadpool(folders.find, run)
+        return EventStream(watches, entry.path, last_event_id)
+
+    stream = {200: {"content": {"text/event-stream": {}}, "description": "Events, until the run has ended."}}
+    over = {204: {"description": "The run has ended, and there is nothing behind Last-Event-ID."}}
+    of_run(router, "/events", get_events, response_class=Response, responses={**stream, **over})
 
 
 def _add_logs(router: APIRouter, folders: Folders) -> None:

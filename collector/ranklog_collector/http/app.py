@@ -8,15 +8,18 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from ranklog_collector.http.api import PREFIX, api
+from ranklog_collector.http.condition import condition
 from ranklog_collector.http.errors import add_handlers
+from ranklog_collector.http.figures import read
 from ranklog_collector.http.folders import Folders
 from ranklog_collector.http.guard import Guard
+from ranklog_collector.http.settings import Settings
 
 DESCRIPTION = "What a ranklog collector knows of its runs. Times are UTC; a cursor is to be handed back as it came."
 
 
-def make_app(root: str, token: str | None = None, is_loopback: bool = True) -> ASGIApp:
-    """Make it, over the runs of a root. See Guard for the others."""
+def make_app(settings: Settings) -> ASGIApp:
+    """Make it."""
     app = FastAPI(
         title="ranklog",
         version="1",
@@ -28,8 +31,9 @@ def make_app(root: str, token: str | None = None, is_loopback: bool = True) -> A
         generate_unique_id_function=_name,
     )
     add_handlers(app)
-    app.include_router(api(Folders(root)))
-    return Guard(app, token, is_loopback)
+    app.include_router(api(Folders(settings.root)))
+    app.include_router(condition(lambda: read(settings.figures), settings.parent))
+    return Guard(app, settings.token, settings.is_loopback)
 
 
 def _name(route: Any) -> str:

@@ -1,13 +1,15 @@
-"""Errors as clients see them: `{"error": {"code": …, "message": …}}`."""
+"""Answers in JSON, and errors as clients see them: `{"error": {"code": …, "message": …}}`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from ranklog_collector.reading.folder import AmbiguousError, QuestionError, ReadingError
@@ -25,14 +27,21 @@ _CODES = {
 }
 
 
+class JsonAnswer(JSONResponse):
+    """An object as JSON."""
+
+    def render(self, content: Any) -> bytes:
+        """Write it."""
+        return orjson.dumps(content)
+
+
 class BrokenOffError(Exception):
     """An answer that has begun cannot be completed: its connection is to be closed, which its client can tell."""
 
 
 def error_answer(status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """Say that something is wrong."""
-    content = orjson.dumps({"error": {"code": _CODES[status], "message": message}})
-    return Response(content, status, headers, media_type="application/json")
+    return JsonAnswer({"error": {"code": _CODES[status], "message": message}}, status, headers)
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -12,11 +12,13 @@ import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from ranklog_collector.config import Config
+from ranklog_collector.core.figures import Figures
 from ranklog_collector.errors import ConfigError
+from ranklog_collector.http.figures import publish
 from ranklog_collector.http.settings import Settings
 
 COMMAND = "import sys; del sys.path[0]; from ranklog_collector.http.serve import main; main()"
@@ -26,20 +28,25 @@ RESTART_S, RESTART_S_MAX = 0.5, 30.0
 LIVED_S = 60.0
 """A process that has lived so long was in order."""
 LEAVE_S = 3.0
+PUBLISH_S = 1.0
+"""Between two publications of the collector's figures."""
 BACKLOG = 256
 
 log = logging.getLogger("ranklog.collector")
 
 
 @asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[str | None]:
-    """Serve HTTP for the length of the block, if the collector is to; yields host:port. Raises ConfigError."""
+async def serving(config: Config, figures: Callable[[], Figures]) -> AsyncIterator[str | None]:
+    """Serve HTTP for the length of the block, if the collector is to; yields host:port.
+
+    `figures` tells how the collector is. Raises ConfigError.
+    """
     if config.http is None:
         yield None
         return
     listening = _listen(config.http)
     stopping = asyncio.Event()
-    task = asyncio.create_task(_HttpProcess(listening, config, stopping).run())
+    task = asyncio.create_task(_HttpProcess(listening, config, figures, stopping).run())
     try:
         yield f"{config.http.rpartition(':')[0]}:{listening.getsockname()[1]}"
     finally:
@@ -50,23 +57,26 @@ async def serving(config: Config) -> AsyncIterator[str | None]:
 class _HttpProcess:
     """Serves a listening socket, which is closed when `run`, its life, is over."""
 
-    def __init__(self, listening: socket.socket, config: Config, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, listening: socket.socket, config: Config, figures: Callable[[], Figures], stopping: asyncio.Event
+    ) -> None:
         self._listening = listening
+        self._figures = figures
         self._stopping = stopping
-        self._figures = os.memfd_create("figures")
         self._settings = Settings(
             root=os.path.abspath(config.root),
             token=config.token,
             tls=config.tls,
             is_loopback=ipaddress.ip_address(listening.getsockname()[0]).is_loopback,
             socket=listening.fileno(),
-            figures=self._figures,
+            figures=os.memfd_create("figures"),
             parent=os.getpid(),
         )
 
     async def run(self) -> None:
         """Keep a process alive until it is time to stop."""
         pause_s = RESTART_S
+        publishing = asyncio.create_task(self._publish())
         try:
             while not self._stopping.is_set():
                 began_s = time.monotonic()
@@ -79,8 +89,15 @@ class _HttpProcess:
                     await asyncio.wait_for(self._stopping.wait(), pause_s)
                 pause_s = min(2 * pause_s, RESTART_S_MAX)
         finally:
+            publishing.cancel()
+            await asyncio.wait([publishing])
             self._listening.close()
-            os.close(self._figures)
+            os.close(self._settings.figures)
+
+    async def _publish(self) -> None:
+        while True:
+            publish(self._settings.figures, self._figures())
+            await asyncio.sleep(PUBLISH_S)
 
     async def _live(self) -> str:
         """Start a process and wait for its end, which is told in words."""

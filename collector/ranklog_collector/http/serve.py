@@ -45,7 +45,7 @@ def main() -> None:
 
 async def _serve(settings: Settings) -> None:
     config = uvicorn.Config(
-        make_app(settings.root, settings.token, settings.is_loopback),
+        make_app(settings),
         http=PatientProtocol,
         loop="asyncio",
         ws="none",

@@ -12,6 +12,7 @@ from typing import Protocol
 from ranklog_collector.core import journal
 from ranklog_collector.core.assembly import Refusal as ChunkRefusal
 from ranklog_collector.core.assembly import Write
+from ranklog_collector.core.figures import Counters
 from ranklog_collector.core.layout import Renaming, StreamKey
 from ranklog_collector.core.presence import Node
 from ranklog_collector.core.run_state import GrowingFile, Listener, Source, Stream
@@ -48,14 +49,23 @@ class Session(Listener, Protocol):
 class Run:
     """A run and its folder. `serve` is its life; all else is called from the event loop, and nothing blocks."""
 
-    def __init__(self, folder: str, store: Store, recovered: Recovered, threads: Executor, streams_max: int) -> None:
+    def __init__(
+        self,
+        folder: str,
+        store: Store,
+        recovered: Recovered,
+        threads: Executor,
+        streams_max: int,
+        counters: Counters | None = None,
+    ) -> None:
         self.folder = folder
+        self._counters = counters or Counters()
         self._state = recovered.state
         self._store = store
         self._threads = threads
         self._streams_max = streams_max
         self._sessions: dict[str, Session] = {}
-        self._writer = Writer(store, recovered.journal_file, self, threads)
+        self._writer = Writer(store, recovered.journal_file, self, threads, self._counters)
         self._publisher = Publisher(store, recovered.state, threads)
         self.idle_since_ns = time.time_ns()
         self.ended = asyncio.Event()
@@ -173,6 +183,11 @@ class Run:
     # ---- segments ---------------------------------------------------------------------------------------------------
 
     @property
+    def streams(self) -> int:
+        """How many streams it has."""
+        return len(self._state.streams)
+
+    @property
     def is_paused(self) -> bool:
         """Whether nothing can be written now: chunks and closes are not to be brought here."""
         return self._writer.pause_reason is not None
@@ -200,7 +215,10 @@ class Run:
         if isinstance(outcome, Write):
             source.confirmed = False
             self._writer.put(source, outcome)
+            self._counters.received_bytes += len(outcome.data)
             return len(outcome.data)
+        if outcome is not ChunkRefusal.REPEAT:
+            self._counters.chunks_refused += 1
         return outcome
 
     def close(self, source: Source, size: int, crc: int) -> bool:

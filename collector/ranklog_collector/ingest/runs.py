@@ -13,6 +13,7 @@ from glob import escape, glob
 
 import orjson
 
+from ranklog_collector.core.figures import Counters, Figures
 from ranklog_collector.core.layout import INTERNAL
 from ranklog_collector.core.presence import FINAL
 from ranklog_collector.errors import Refusal, RefusedError, StoreError, StoreLockedError
@@ -36,6 +37,7 @@ class Runs:
     def __init__(
         self, root: str, open_store: Callable[[str], Store], threads: Executor, runs_max: int, streams_max: int
     ) -> None:
+        self.counters = Counters()
         self._root = root
         self._open_store = open_store
         self._threads = threads
@@ -56,6 +58,17 @@ class Runs:
     def sessions(self) -> int:
         """How many agents are connected."""
         return sum(len(run.sessions) for run in self)
+
+    def figures(self) -> Figures:
+        """How things are."""
+        return Figures(
+            time_s=time.monotonic(),
+            agents=self.sessions,
+            runs=len(self._open),
+            runs_paused=sum(run.is_paused for run in self),
+            streams=sum(run.streams for run in self),
+            counters=self.counters,
+        )
 
     async def get(self, run_id: str, experiment: str) -> Run:
         """The run of this id, opened if it is not. Raises RefusedError."""
@@ -139,7 +152,7 @@ class Runs:
             raise RefusedError(Refusal.UNAVAILABLE, str(error)) from error
         finally:
             del self._opening[run_id]
-        run = self._open[run_id] = Run(folder, store, recovered, self._threads, self._streams_max)
+        run = self._open[run_id] = Run(folder, store, recovered, self._threads, self._streams_max, self.counters)
         self._serving[run_id] = asyncio.create_task(self._serve(run))
         async with self._opened:
             self._opened.notify_all()

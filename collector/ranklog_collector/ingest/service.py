@@ -45,6 +45,7 @@ class IngestService:
         try:
             await self._session(context)
         except RefusedError as error:
+            self._runs.counters.sessions_refused += 1
             log.warning("refused %s: %s", context.peer(), error)
             await context.abort(grpc.StatusCode[error.refusal.name], str(error))
         except StoreError as error:
@@ -60,6 +61,7 @@ class IngestService:
         if not run.join(greeting, session):
             await context.write(pb.FromCollector(farewell=pb.Farewell(reason=pb.Farewell.FENCED)))
             return
+        self._runs.counters.sessions += 1
         try:
             await context.write(self._welcome(run, session))
             if greeting.is_cold:

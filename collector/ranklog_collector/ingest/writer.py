@@ -17,6 +17,7 @@ from typing import Protocol
 
 from ranklog_collector.core import journal
 from ranklog_collector.core.assembly import Mark, Write
+from ranklog_collector.core.figures import Counters
 from ranklog_collector.core.layout import INTERNAL
 from ranklog_collector.core.run_state import GrowingFile, Source, Stream
 from ranklog_collector.errors import StoreError
@@ -75,8 +76,11 @@ class _Cycle:
 class Writer:
     """Writes one run. `run` is its life; all else is called from the event loop and returns at once."""
 
-    def __init__(self, store: Store, journal_file: JournalFile, owner: Owner, threads: Executor) -> None:
+    def __init__(
+        self, store: Store, journal_file: JournalFile, owner: Owner, threads: Executor, counters: Counters
+    ) -> None:
         self.pause_reason: str | None = None
+        self._counters = counters
         self._store = store
         self._journal = journal_file
         self._owner = owner
@@ -282,7 +286,9 @@ class Writer:
         began = loop.time()
         await self._in_thread(self._sync_cycle, cycle)
         for file, marks in cycle.marks:
+            former_size = file.assembly.durable_size
             file.assembly.synced(marks)
+            self._counters.durable_bytes += file.assembly.durable_size - former_size
         for source, _ in cycle.closing:
             self._closing.pop(source, None)
             if source.is_snapshot:
@@ -297,6 +303,7 @@ class Writer:
             confirmation()
         self._synced_at = loop.time()
         self._sync_took_s = self._synced_at - began
+        self._counters.syncs.add(self._sync_took_s)
 
     def _sync_cycle(self, cycle: _Cycle) -> None:
         paths = [file.path for file, marks in cycle.marks if marks]
@@ -327,6 +334,7 @@ class Writer:
                 behind.append(file)
             file.assembly.rollback()
         self.pause_reason = str(error)
+        self._counters.pauses += 1
         self._owner.paused(self.pause_reason)
         while not await self._is_repaired(behind):
             with suppress(asyncio.TimeoutError):

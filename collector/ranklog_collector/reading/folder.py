@@ -81,6 +81,11 @@ class RunFolder:
         return is_written(self.path)
 
     @property
+    def position(self) -> int:
+        """How many bytes of the journal `state` stands for."""
+        return self._journal.position
+
+    @property
     def started_ns(self) -> int:
         """When the run began, by the collector's clock."""
         return self.state.run.time if self.state.run else 0

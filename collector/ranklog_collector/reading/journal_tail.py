@@ -31,6 +31,11 @@ class JournalTail:
         self._before = b""
         """The bytes right before the offset: a journal that has been cut and has grown again has others there."""
 
+    @property
+    def position(self) -> int:
+        """How many bytes of the journal have been read."""
+        return self._offset
+
     def news(self) -> Iterator[list[journal.Entry]]:
         """Yield the entries that have come since, in batches. What is torn at the end is left for the next time.
 

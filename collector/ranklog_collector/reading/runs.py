@@ -19,6 +19,8 @@ from ranklog_collector.reading.state import ENDED
 from ranklog_collector.reading.times import parse_iso
 
 DEFAULT_ROOT = "ranklog-runs"
+INTERRUPTED = "interrupted"
+"""The state of a run that has not ended and that no collector writes."""
 _HEAD_BYTES = 4096
 _SUMMARY_BYTES_MAX = 64 << 20
 _NAMED_MAX = 8
@@ -168,7 +170,7 @@ def overview_of(folder: RunFolder) -> RunOverview:
 
 def _overview(run: RunEntry, state: str, ended_ns: int | None, nodes: int, processes: int, failed: int) -> RunOverview:
     if state not in ENDED and not is_written(run.path):
-        state = "interrupted"
+        state = INTERRUPTED
     return RunOverview(run.run_id, run.experiment, run.path, run.started_ns, ended_ns, state, nodes, processes, failed)
 
 
