@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from ranklog_collector.core.point_values import decode
-from ranklog_collector.reading.folder import ReadingError, RunFolder
+from ranklog_collector.reading.folder import QuestionError, RunFolder
 from ranklog_collector.series.points import points_of
 from ranklog_collector.series.selection import Writer, own_run, with_metric, writers
 from ranklog_collector.series.shapes import Record, Records
@@ -47,7 +47,7 @@ def records(
 
     `after` is the cursor of an earlier answer, of which this one is the continuation, also with what has come since.
     A point never stands before an earlier one of its process, even if the clock was set back between them.
-    Raises UnknownMetricError, and ReadingError if the cursor is none.
+    Raises UnknownMetricError, and QuestionError if the cursor is none.
     """
     own = own_run(folder, run)
     places = {} if after is None else _read_cursor(after)
@@ -105,4 +105,4 @@ def _read_cursor(text: str) -> dict[int, Place]:
         unpacked = zlib.decompressobj().decompress(packed, _CURSOR_BYTES_MAX)
         return {int(stream): (int(line), int(place)) for stream, line, place in orjson.loads(unpacked)}
     except (binascii.Error, zlib.error, ValueError, TypeError):
-        raise ReadingError(f"{text!r} is no cursor: take it from an earlier answer as it is") from None
+        raise QuestionError(f"{text!r} is no cursor: take it from an earlier answer as it is") from None

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from ranklog_collector.core.point_totals import Total
-from ranklog_collector.reading.folder import ReadingError, RunFolder
+from ranklog_collector.reading.folder import NotThereError, RunFolder
 from ranklog_collector.reading.timeline import NodeClock
 from ranklog_collector.series.points import Cover, RunPoints
 from ranklog_collector.series.seal import metric_streams
@@ -18,7 +18,7 @@ RESOURCES = "resources"
 _NAMED_MAX = 5
 
 
-class UnknownMetricError(ReadingError):
+class UnknownMetricError(NotThereError):
     """The run has no such metric."""
 
 
