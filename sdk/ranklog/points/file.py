@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from errno import EBADF, ENOSPC
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from time import time_ns
@@ -16,7 +17,7 @@ from ranklog.points.line import lost
 
 FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 NONE = -1
-HIGH = 512
+HIGH = 1000
 """Where our descriptor lies, so that who closes all descriptors (a daemon) does not get it for a file of its own."""
 LOOK_NS = 10**9
 """How often we look whether the file is still there, and how long one that cannot be opened is left alone."""
@@ -90,9 +91,11 @@ class PointFile:
         status = self._status()
         if status is not None and status.st_nlink:
             return
-        self._closed_until_ns = now_ns + LOOK_NS
-        opened = self._open()
-        self._closed_until_ns = 0
+        try:
+            opened = self._open()
+        except OSError:
+            self._closed_until_ns = now_ns + LOOK_NS
+            raise
         self._is_cut = False
         if status is None:
             self._file = _high(opened)
@@ -115,7 +118,8 @@ class PointFile:
         try:
             opened = os.open(self.path, FLAGS, 0o600)
         except FileNotFoundError:
-            os.mkdir(os.path.dirname(self.path), 0o700)
+            with suppress(FileExistsError):  # another thread or process was faster
+                os.mkdir(os.path.dirname(self.path), 0o700)
             opened = os.open(self.path, FLAGS, 0o600)
         status = os.fstat(opened)
         self._identity = status.st_dev, status.st_ino

@@ -65,19 +65,14 @@ def _integer(value: int) -> int | float:
 
 def _number(value: object) -> Plain:
     """The one element of an array or tensor, or any other number; None if it is neither."""
-    item = getattr(value, "item", None)
-    if callable(item):
-        try:
-            value = item()
-        except Exception:  # noqa: BLE001 (somebody else's code; an array of several elements, for one)
-            return None
-        if isinstance(value, bool | int | float | str):
-            return plain(value)
-    if not hasattr(value, "__float__"):
-        return None
     try:
-        return float(value)
-    except Exception:  # noqa: BLE001 (somebody else's code; a complex number, for one)
+        item = getattr(value, "item", None)
+        if callable(item):
+            value = item()
+            if isinstance(value, bool | int | float | str):
+                return plain(value)
+        return float(value) if hasattr(value, "__float__") else None
+    except Exception:  # noqa: BLE001 (somebody else's code: an array of several elements, a complex number)
         return None
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -18,7 +16,9 @@ from ranklog.run.own_log import LOGGER, OwnLog, warn
 
 PATH_BYTES_MAX = 5000
 NAME_BYTES_MAX = 255
+NAME_CHARACTERS_MAX = 50
 PIECE_BYTES = 1 << 20
+_numbers = count()
 
 
 class Place:
@@ -107,10 +107,11 @@ def _warned(path: str) -> Iterator[None]:
 @contextmanager
 def _fresh(target: str) -> Iterator[tuple[str, IO[bytes]]]:
     """A file beside its target-to-be, under a name that nobody looks at; it is gone with the block unless renamed."""
-    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-    number, path = tempfile.mkstemp(prefix=".", suffix=".new", dir=os.path.dirname(target))
+    folder, name = os.path.split(target)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    path = os.path.join(folder, f".{name[:NAME_CHARACTERS_MAX]}.{os.getpid()}.{next(_numbers)}.new")
     try:
-        with os.fdopen(number, "wb") as file:
+        with open(path, "xb") as file:
             yield path, file
     finally:
         with suppress(FileNotFoundError):
@@ -120,7 +121,7 @@ def _fresh(target: str) -> Iterator[tuple[str, IO[bytes]]]:
 def _copy(source: str | IO[Any], file: IO[bytes]) -> None:
     if isinstance(source, str):
         with open(source, "rb") as opened:
-            shutil.copyfileobj(opened, file, PIECE_BYTES)
+            _copy(opened, file)
         return
     while piece := source.read(PIECE_BYTES):
         file.write(piece.encode() if isinstance(piece, str) else piece)
