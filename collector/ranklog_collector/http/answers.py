@@ -133,6 +133,94 @@ class Lines(_Answer):
     more: bool = Field(description="Whether there is more already: ask again at once.")
 
 
+Number = float | int | str
+"""A number that JSON does not have is "NaN", "Infinity" or "-Infinity"."""
+
+
+class Metric(_Answer):
+    """A metric over all its processes."""
+
+    key: str = Field(examples=["loss"])
+    kind: str = Field(description="scalar, list, row, table, image, confusion_matrix, …")
+    count: int
+    processes: int
+    ranks: list[int]
+    first_step: int
+    last_step: int
+    last: Any = Field(description="The latest value by time, in the kind's own shape.")
+    last_time: str
+    min: float | None = Field(description="Of the finite numbers, like max and mean.")
+    max: float | None
+    mean: float | None
+    description: str
+    is_resource: bool = Field(description="Whether an agent observed it.")
+
+
+class Metrics(_Answer):
+    """The metrics of a run by name."""
+
+    metrics: list[Metric]
+
+
+class Record(_Answer):
+    """A point as it was logged."""
+
+    key: str
+    kind: str
+    value: Any = Field(description="A scalar, a list, a row {column: value}, a table {column: [value]}, or a path.")
+    step: int
+    time_ns: int
+    node: str
+    process: str
+    rank: int | None
+    run_id: str
+
+
+class Records(_Answer):
+    """Points in the order of time."""
+
+    records: list[Record]
+    cursor: str | None = Field(description="Of those that follow; null if there are none now.")
+
+
+class OneSeries(_Answer):
+    """A metric of one process, as columns."""
+
+    node: str
+    process: str
+    rank: int | None
+    attempt: int
+    step: list[int]
+    time_ns: list[int]
+    value: list[Number]
+    total: int = Field(description="Points before thinning.")
+
+
+class Series(_Answer):
+    """A metric, a series for each process."""
+
+    series: list[OneSeries]
+
+
+class Aggregate(_Answer):
+    """A metric over ranks, as columns."""
+
+    by: str
+    step: list[int] | None = None
+    time_ns: list[int] | None = Field(None, description="The beginnings of the spans.")
+    count: list[int]
+    nonfinite: list[int] = Field(description="How many of `count` are NaN or infinite; the others are of the rest.")
+    min: list[Number]
+    mean: list[Number]
+    max: list[Number]
+    std: list[Number]
+    p50: list[Number]
+    p99: list[Number]
+    min_rank: list[int | None]
+    max_rank: list[int | None]
+    total: int = Field(description="Rows before thinning.")
+
+
 class Health(_Answer):
     """How the collector is."""
 

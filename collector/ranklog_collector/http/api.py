@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -12,20 +12,24 @@ from starlette.concurrency import run_in_threadpool
 from ranklog_collector.http import answers
 from ranklog_collector.http.errors import JsonAnswer, error_answer
 from ranklog_collector.http.events import EventStream, Watches
-from ranklog_collector.http.folders import Folders
+from ranklog_collector.http.folders import Folders, Namings
 from ranklog_collector.http.sending import file_answer, zip_answer
 from ranklog_collector.reading.archive import files, zipped
 from ranklog_collector.reading.folder import NotThereError
 from ranklog_collector.reading.inside import OutsideError, open_inside
-from ranklog_collector.views import logs, runs
+from ranklog_collector.views import logs, metrics, runs
 from ranklog_collector.views.files import file_views
 from ranklog_collector.views.logs import log_page
+from ranklog_collector.views.metrics import aggregate_view, metric_views, record_page, series_views
 from ranklog_collector.views.processes import process_views
 from ranklog_collector.views.runs import run_page, run_view
 
 PREFIX = "/api/v1"
 PAGE_MAX = 1000
 LINES_MAX = 10_000
+RECORDS_MAX = 100_000
+POINTS_MAX = 100_000
+NUMBER_MAX = 1 << 31
 TEXT_MAX = 4096
 
 
@@ -41,6 +45,10 @@ RunName = Annotated[str, Depends(_run_name)]
 Cursor = Annotated[str | None, Query(description="Of an earlier answer, to go on behind it.")]
 Prefix = Annotated[str, Query(description="Only paths that begin so.", max_length=TEXT_MAX)]
 Text = Annotated[str | None, Query(max_length=TEXT_MAX)]
+Key = Annotated[str, Query(max_length=TEXT_MAX)]
+Rank = Annotated[int | None, Query(ge=0, le=NUMBER_MAX)]
+Points = Annotated[int, Query(ge=2, le=POINTS_MAX, description="About so many are given.")]
+Resources = Annotated[bool, Query(description="Of what agents observed, not of what was logged.")]
 FAULTS: dict[int | str, dict[str, Any]] = {
     400: {"model": answers.Error, "description": "Asked wrongly."},
     401: {"model": answers.Error, "description": "The token is missing or wrong."},
@@ -55,6 +63,7 @@ def api(folders: Folders) -> APIRouter:
     _add_runs(router, folders)
     _add_files(router, folders)
     _add_logs(router, folders)
+    _add_metrics(router, folders)
     _add_events(router, folders)
     _add_run(router, folders)
     return router
@@ -67,6 +76,8 @@ def of_run(router: APIRouter, path: str, endpoint: Callable[..., Any], **options
 
 
 def _add_runs(router: APIRouter, folders: Folders) -> None:
+    namings = Namings()
+
     def list_runs(
         experiment: Text = None,
         state: Annotated[list[str] | None, Query(description="One of these states.")] = None,
@@ -74,7 +85,7 @@ def _add_runs(router: APIRouter, folders: Folders) -> None:
         cursor: Cursor = None,
     ) -> Response:
         """List runs, newest first."""
-        return JsonAnswer(run_page(folders.entries(), experiment, state or (), limit, cursor))
+        return JsonAnswer(run_page(folders.entries(), experiment, state or (), limit, cursor, namings.of))
 
     router.add_api_route("/runs", list_runs, response_model=answers.Runs)
 
@@ -133,6 +144,55 @@ def _add_files(router: APIRouter, folders: Folders) -> None:
     of_run(router, "/files", list_files, response_model=answers.Files)
     of_run(router, "/files/{path:path}", get_file, response_class=Response, responses={**content, **partial, **beyond})
     of_run(router, "/archive", get_archive, response_class=Response, responses=zip_)
+
+
+def _add_metrics(router: APIRouter, folders: Folders) -> None:
+    def list_metrics(
+        run: RunName, resources: Annotated[bool, Query(description="Also those of agents.")] = False
+    ) -> Response:
+        """List the metrics."""
+        with folders.opened(run) as (folder, child):
+            return JsonAnswer({"metrics": metric_views(folder, child, resources)})
+
+    def list_records(
+        run: RunName,
+        key: Text = None,
+        rank: Rank = None,
+        resources: Resources = False,
+        limit: Annotated[int, Query(ge=1, le=RECORDS_MAX)] = metrics.LIMIT,
+        cursor: Cursor = None,
+    ) -> Response:
+        """List the points as they were logged, in the order of time."""
+        with folders.opened(run) as (folder, child):
+            return JsonAnswer(record_page(folder, key, rank, child, limit, cursor, resources))
+
+    def get_series(
+        run: RunName,
+        key: Key,
+        rank: Rank = None,
+        points: Points = metrics.POINTS,
+        x: Annotated[Literal["step", "time"], Query(description="What the points are ordered by.")] = "step",
+        resources: Resources = False,
+    ) -> Response:
+        """Give a metric of each process, thinned with its extremes kept."""
+        with folders.opened(run) as (folder, child):
+            return JsonAnswer({"series": series_views(folder, key, rank, child, points, x, resources)})
+
+    def get_aggregate(
+        run: RunName,
+        key: Key,
+        by: Annotated[Literal["step", "time"], Query(description="What a row stands for.")] = "step",
+        points: Points = metrics.POINTS,
+        resources: Resources = False,
+    ) -> Response:
+        """Give a metric over ranks, thinned with its extremes kept."""
+        with folders.opened(run) as (folder, child):
+            return JsonAnswer(aggregate_view(folder, key, by, child, points, resources))
+
+    of_run(router, "/metrics", list_metrics, response_model=answers.Metrics)
+    of_run(router, "/metrics/records", list_records, response_model=answers.Records)
+    of_run(router, "/metrics/series", get_series, response_model=answers.Series)
+    of_run(router, "/metrics/aggregate", get_aggregate, response_model=answers.Aggregate)
 
 
 def _add_events(router: APIRouter, folders: Folders) -> None:

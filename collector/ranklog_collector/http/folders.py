@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.runs import RunEntry, find_run, find_runs
+from ranklog_collector.views.runs import Naming, naming_of
 
 KEPT_MAX = 32
 KEPT_S = 300.0
+NAMED_MAX = 10_000
 
 
 @dataclass(slots=True)
@@ -67,3 +71,25 @@ class Folders:
         with self._lock:
             young = [one for one in self._kept if kept.since - one.since < KEPT_S]
             self._kept = [*young[1 - KEPT_MAX :], kept]
+
+
+class Namings:
+    """What people call runs, remembered as long as their journals stay the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, Naming]] = {}
+
+    def of(self, path: str) -> Naming:
+        """As `naming_of` has it. Raises ReadingError."""
+        try:
+            size = os.stat(os.path.join(path, JOURNAL)).st_size
+        except OSError:
+            size = -1
+        known = self._known.get(path)
+        if known is not None and known[0] == size:
+            return known[1]
+        if len(self._known) >= NAMED_MAX:
+            self._known.clear()
+        naming = naming_of(path)
+        self._known[path] = (size, naming)
+        return naming

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
 
+from ranklog_collector.core.layout import METRICS
 from ranklog_collector.core.process_files import iso
 from ranklog_collector.reading.folder import NotThereError, RunFolder
 from ranklog_collector.reading.runs import RunEntry, RunOverview, overview, overview_of
 from ranklog_collector.views import cursors
 from ranklog_collector.views.shapes import Json
 
+if TYPE_CHECKING:
+    from ranklog_collector.series.shapes import Child, Facts
+
 LIMIT = 100
+_RUNNING = "running"
+
+Naming = tuple[str | None, dict[str, str]]
+"""What people call a run, and its tags."""
 
 
-def run_row(one: RunOverview) -> Json:
+def run_row(one: RunOverview, naming: Naming | None = None) -> Json:
     """One run in a list."""
+    display_name, tags = naming or naming_of(one.path)
     return {
         "run_id": one.run_id,
         "experiment": one.experiment,
@@ -25,9 +37,17 @@ def run_row(one: RunOverview) -> Json:
         "nodes": one.nodes,
         "processes": one.processes,
         "failed": one.failed,
-        "display_name": None,
-        "tags": {},
+        "display_name": display_name,
+        "tags": tags,
     }
+
+
+def naming_of(path: str) -> Naming:
+    """Read from a run's points what people call it. Raises ReadingError."""
+    if not os.path.isdir(os.path.join(path, METRICS)):
+        return None, {}
+    said = _facts(RunFolder(path, latest_marks=True))
+    return said.display_name, said.tags
 
 
 def run_page(
@@ -36,44 +56,74 @@ def run_page(
     states: Collection[str] = (),
     limit: int = LIMIT,
     cursor: str | None = None,
+    name: Callable[[str], Naming] = naming_of,
 ) -> Json:
-    """The newest of these runs, oldest first as they are given: `runs`, and the `cursor` of those before them."""
-    rows: list[Json] = []
-    last: RunEntry | None = None
-    for entry, row in _newest_first(entries, experiment, states, cursor):
-        if len(rows) == limit:
-            assert last is not None
-            return {"runs": rows, "cursor": cursors.of_list(last.started_ns, last.run_id)}
-        rows.append(row)
-        last = entry
-    return {"runs": rows, "cursor": None}
+    """The newest of these runs, oldest first as they are given: `runs`, and the `cursor` of those before them.
 
-
-def run_view(folder: RunFolder, child: str = "") -> Json:
-    """One run, or one of its child runs."""
-    row = run_row(overview_of(folder))
-    if child:
-        raise NotThereError(f"run {folder.run_id} has no child run {child}")
+    `name` may remember what `naming_of` says of a path.
+    """
+    found = list(islice(_newest_first(entries, experiment, states, cursor), limit + 1))
+    shown = found[:limit]
     return {
-        **row,
-        "description": None,
-        "properties": {},
-        "params": {},
-        "children": [],
-        "error": None,
-        "is_live": folder.is_written and not folder.state.has_ended,
+        "runs": [run_row(one, name(one.path)) for one in shown],
+        "cursor": cursors.of_list(shown[-1].started_ns, shown[-1].run_id) if len(found) > limit else None,
     }
 
 
+def run_view(folder: RunFolder, child: str = "") -> Json:
+    """One run, or one of its child runs. Raises NotThereError."""
+    said, is_live = _facts(folder, child), folder.is_written and not folder.state.has_ended
+    row = run_row(overview_of(folder), (said.display_name, said.tags))
+    if child:
+        row |= _of_child(folder, child, row["state"])
+    return {
+        **row,
+        "description": said.description,
+        "properties": said.properties,
+        "params": said.params,
+        "children": [
+            {"run_id": one.run_id, "display_name": one.name, "state": _state(one, row["state"])}
+            for one in said.children
+        ],
+        "error": said.error,
+        "is_live": is_live and row["ended"] is None,
+    }
+
+
+def _of_child(folder: RunFolder, child: str, state: str) -> Json:
+    parent = child.rpartition(".")[0]
+    for one in _facts(folder, parent).children:
+        if one.run_id == child:
+            return {
+                "run_id": child,
+                "state": _state(one, state),
+                "started": iso(one.started_ns),
+                "ended": None if one.ended_ns is None else iso(one.ended_ns),
+            }
+    raise NotThereError(f"run {parent} has no child run {child}")
+
+
+def _state(child: Child, of_run: str) -> str:
+    """A child that never said how it ended has ended like the run that it is part of."""
+    return of_run if child.state == _RUNNING else child.state
+
+
+def _facts(folder: RunFolder, child: str = "") -> Facts:
+    # It loads what it needs for computing, which takes longer than what is asked here of most runs.
+    from ranklog_collector.series.facts import facts
+
+    return facts(folder, child)
+
+
 def _newest_first(
-    entries: Iterable[RunEntry], experiment: str | None, states: Collection[str], cursor: str | None
-) -> Iterator[tuple[RunEntry, Json]]:
+    entries: Sequence[RunEntry], experiment: str | None, states: Collection[str], cursor: str | None
+) -> Iterator[RunOverview]:
     before = None if cursor is None else cursors.of(cursor)
-    for entry in reversed(list(entries)):
+    for entry in reversed(entries):
         if experiment is not None and entry.experiment != experiment:
             continue
         if before is not None and (entry.started_ns, entry.run_id) >= before:
             continue
         one = overview(entry)
         if not states or one.state in states:
-            yield entry, run_row(one)
+            yield one
