@@ -28,13 +28,15 @@ _LATEST = """
     SELECT place, any_value(rank) AS rank, step, arg_max(value, (attempt, line, place_in_line)) AS value
     FROM ({numbers}) GROUP BY place, step"""
 """One number for each rank and step: that of its newest attempt, and of several there the one logged last."""
+# Of ranks that are equal the lowest is named, so that an answer does not change by itself.
 _STATISTICS = """
     SELECT x, count, nonfinite, min, mean, max, std, quantiles[1] AS p50, quantiles[2] AS p99,
         min_rank, max_rank, least, most, has_nan
     FROM (
         SELECT {x} AS x, count(*) AS count, count(*) - count(v) AS nonfinite, min(v) AS min, avg(v) AS mean,
             max(v) AS max, stddev_pop(v) AS std, quantile_cont(v, [0.5, 0.99]) AS quantiles,
-            arg_min(rank, v) AS min_rank, arg_max(rank, v) AS max_rank,
+            arg_min(rank, (v, rank)) FILTER (v IS NOT NULL) AS min_rank,
+            arg_max(rank, (v, -rank)) FILTER (v IS NOT NULL) AS max_rank,
             min(value) FILTER (v IS NULL) AS least, max(value) FILTER (v IS NULL) AS most,
             bool_or(isnan(value)) FILTER (v IS NULL) AS has_nan
         FROM (SELECT *, CASE WHEN isfinite(value) THEN value END AS v FROM ({numbers}))

@@ -73,6 +73,13 @@ def test_an_aggregate_has_the_statistics_of_each_step(job: Job) -> None:
         assert getattr(found, name) == pytest.approx(expected), name
 
 
+def test_of_equal_ranks_the_lowest_is_named(job: Job) -> None:
+    for rank in (2, 0, 1):
+        job.log(job.rank(rank), k="x", v=0.5, s=0)
+    found = aggregate(job.open(), "x")
+    assert (found.min_rank.tolist(), found.max_rank.tolist()) == ([0], [0])
+
+
 def test_the_newest_attempt_of_a_rank_counts_where_it_has_come(job: Job) -> None:
     first = job.rank(0, at=0)
     for step in range(4):
