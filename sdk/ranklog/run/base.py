@@ -37,7 +37,9 @@ class Base:
         key: str | None = None,
         source: Source | None = None,
         place: Place | None = None,
+        **kwargs: object,
     ) -> None:
+        del kwargs  # what azureml hands on to its service
         if place is None and spool is not None:
             root = root_of(run_id)
             place = Place(root, spool, key, is_owned=False) if key else join(root, spool, is_owned=False)
