@@ -14,6 +14,7 @@ from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.series.aggregate import aggregate
 from ranklog_collector.series.read import catalog
 from ranklog_collector.series.records import records
+from ranklog_collector.series.selection import UnknownMetricError
 from ranklog_collector.series.shapes import Floats, Ints, Metric, Record, Series
 from ranklog_collector.series.single import series
 from ranklog_collector.views.shapes import Json
@@ -61,9 +62,12 @@ def record_page(
 ) -> Json:
     """The next `records` in the order of time, and the `cursor` of those that follow; null if there are none now.
 
-    Raises NotThereError, QuestionError.
+    Of a metric that nobody has logged yet there are none. Raises QuestionError.
     """
-    found = records(folder, key, rank, child, cursor, limit, resources)
+    try:
+        found = records(folder, key, rank, child, cursor, limit, resources)
+    except UnknownMetricError:
+        return {"records": [], "cursor": None}
     return {
         "records": [record_view(one) for one in found.records],
         "cursor": found.cursor if len(found.records) == limit else None,
