@@ -18,6 +18,7 @@ from ranklog_collector.errors import ConfigError
 from ranklog_collector.http import process as http
 from ranklog_collector.ingest.runs import Runs
 from ranklog_collector.ingest.service import IngestService
+from ranklog_collector.series.sealing import sealing
 from ranklog_collector.store.durable import Durability
 from ranklog_collector.store.local import LocalStore
 from ranklog_collector.store.open_files import OpenFiles
@@ -71,7 +72,8 @@ async def serving(config: Config) -> AsyncIterator[Collector]:
         serve = asyncio.create_task(runs.serve())
         try:
             await asyncio.wait_for(server.start(), START_TIMEOUT_S)
-            yield Collector(address, http_address, runs)
+            async with sealing(runs.points):
+                yield Collector(address, http_address, runs)
         finally:
             runs.farewell()
             await server.stop(FAREWELL_S)

@@ -12,6 +12,7 @@ from typing import Protocol
 from ranklog_collector.core import journal
 from ranklog_collector.core.assembly import Refusal as ChunkRefusal
 from ranklog_collector.core.assembly import Write
+from ranklog_collector.core.backlog import Collected
 from ranklog_collector.core.figures import Counters
 from ranklog_collector.core.layout import Renaming, StreamKey
 from ranklog_collector.core.presence import Node
@@ -87,6 +88,13 @@ class Run:
     def is_ended(self) -> bool:
         """Whether the run has ended."""
         return self._state.presence.is_ended
+
+    @property
+    def points(self) -> Collected:
+        """How many bytes of points have come, by the number of their stream."""
+        streams = [one for one in self._state.streams.values() if one.key.role == "metrics"]
+        sizes = {one.number: one.file.assembly.durable_size for one in streams if one.file is not None}
+        return Collected(sizes, self.is_ended)
 
     @property
     def sessions(self) -> list[Session]:

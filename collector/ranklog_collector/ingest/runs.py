@@ -13,6 +13,7 @@ from glob import escape, glob
 
 import orjson
 
+from ranklog_collector.core.backlog import Collected
 from ranklog_collector.core.figures import Counters, Figures
 from ranklog_collector.core.layout import INTERNAL
 from ranklog_collector.core.presence import FINAL
@@ -58,6 +59,10 @@ class Runs:
     def sessions(self) -> int:
         """How many agents are connected."""
         return sum(len(run.sessions) for run in self)
+
+    def points(self) -> dict[str, Collected]:
+        """What points have come of each open run, by its folder."""
+        return {run.folder: run.points for run in self}
 
     def figures(self) -> Figures:
         """How things are."""
