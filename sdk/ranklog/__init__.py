@@ -5,13 +5,38 @@ Nothing is imported before it is used, so that `ranklog exec` is quick.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ranklog.configuration import MpiConfiguration as MpiConfiguration
+    from ranklog.configuration import PyTorchConfiguration as PyTorchConfiguration
+    from ranklog.configuration import RunConfiguration as RunConfiguration
+    from ranklog.configuration import TensorflowConfiguration as TensorflowConfiguration
+    from ranklog.experiment import Experiment as Experiment
     from ranklog.run import Run as Run
+    from ranklog.script_run import ScriptRunConfig as ScriptRunConfig
+    from ranklog.workspace import Workspace as Workspace
 
 API = "ranklog.api"
 """Entry points with further names, which other packages bring."""
-_HOMES = {"Run": "ranklog.run"}
+_HOMES = {
+    "Experiment": "ranklog.experiment",
+    "MpiConfiguration": "ranklog.configuration",
+    "PyTorchConfiguration": "ranklog.configuration",
+    "Run": "ranklog.run",
+    "RunConfiguration": "ranklog.configuration",
+    "ScriptRunConfig": "ranklog.script_run",
+    "TensorflowConfiguration": "ranklog.configuration",
+    "Workspace": "ranklog.workspace",
+}
 
-__all__ = ["Run"]
+__all__ = [
+    "Experiment",
+    "MpiConfiguration",
+    "PyTorchConfiguration",
+    "Run",
+    "RunConfiguration",
+    "ScriptRunConfig",
+    "TensorflowConfiguration",
+    "Workspace",
+]
 
 
 def __getattr__(name: str) -> object:

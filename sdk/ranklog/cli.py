@@ -27,6 +27,9 @@ HELPS = {
 }
 """What `ranklog --help` says of each command, so that none is imported for that. `exec` lives in `__main__`."""
 
+HIDDEN = {"keep"}
+"""Commands that programs call."""
+
 EXTRAS = {"ranklog_agent": "agent", "ranklog_collector": "collector"}
 """What to install for the commands of a package."""
 
@@ -42,7 +45,7 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of `HELPS`, then those that other packages bring."""
         found = {entry.name for entry in entry_points(group=GROUP)}
-        return [name for name in HELPS if name == "exec" or name in found] + sorted(found - HELPS.keys())
+        return [name for name in HELPS if name == "exec" or name in found] + sorted(found - HELPS.keys() - HIDDEN)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a sub-command. Raises ClickException if that needs something that is not installed."""

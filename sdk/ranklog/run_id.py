@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ANNOUNCEMENT_BYTES_MAX = 1 << 16
+NAME_CHARACTERS_MAX = 40
 
 
 class Run:
@@ -30,6 +31,12 @@ def choose(told: str | None, environ: "Mapping[str, str]", daemon: Daemon | None
     if named:
         return Run(named)
     return announced(environ, hostname) or Run(from_launcher(environ, daemon) or f"local-{_utc(now_s)}-{os.getpid()}")
+
+
+def new_run_id(name: str, now_s: float, random_hex: str) -> str:
+    """Make a run's id of what it is about, the time in UTC, and a few random digits: readable, sortable, unique."""
+    stem = safe_name(name)[:NAME_CHARACTERS_MAX].strip("-.") or "run"
+    return f"{stem}-{_utc(now_s)}-{random_hex}"
 
 
 def from_launcher(environ: "Mapping[str, str]", daemon: Daemon | None) -> str | None:
@@ -91,7 +98,7 @@ def _is_alive(pid: int) -> bool:
     return pid > 0
 
 
-def _utc(now_s: int) -> str:
+def _utc(now_s: float) -> str:
     import time
 
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))

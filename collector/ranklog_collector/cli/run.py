@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ranklog.layout import safe_name
 from ranklog_collector.cli.ending import print_ending, relative
 from ranklog_collector.cli.output import say
 from ranklog_collector.launch import family
@@ -18,7 +19,7 @@ from ranklog_collector.launch.known import SLURM, TORCHRUN
 from ranklog_collector.launch.live import LiveView, Look
 from ranklog_collector.launch.plan import Plan
 from ranklog_collector.launch.prepare import Order, Request, prepare
-from ranklog_collector.launch.session import Outcome, Session, View
+from ranklog_collector.launch.session import Limits, Outcome, Session, View
 from ranklog_collector.launch.summary import summarize
 from ranklog_collector.reading.folder import RunFolder
 
@@ -28,11 +29,24 @@ MPI_STREAMS = ("stdout", "stderr", "launcher_log")
 OTHER_STREAMS = ("stdout", "stderr", "launcher_stdout", "launcher_stderr")
 
 
+def _safe(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and safe_name(value) != value:
+        raise click.BadParameter("use letters, digits, '_', '-' and '.', not a dot first")
+    return value
+
+
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option(
     "-n", "count", type=click.IntRange(min=1), metavar="N", help="Start N processes, ranks 0 to N-1, of the command."
 )
 @click.option("--name", metavar="NAME", help="What the run's id begins with.  [default: the program]")
+@click.option(
+    "--run",
+    "run_id",
+    metavar="RUN_ID",
+    callback=_safe,
+    help="The run's id.  [default: made of the name]",
+)
 @click.option("--experiment", metavar="NAME", help="[env: RANKLOG_EXPERIMENT; default: default]")
 @click.option("--root", metavar="DIR", help="Where run folders are kept.  [env: RANKLOG_ROOT; default: ./ranklog-runs]")
 @click.option("--watch", multiple=True, metavar="GLOB", help="Also mirror these files as they grow.")
@@ -41,6 +55,8 @@ OTHER_STREAMS = ("stdout", "stderr", "launcher_stdout", "launcher_stderr")
 @click.option("--no-fold", is_flag=True, help="Show equal lines of several ranks one by one.")
 @click.option("--raw", is_flag=True, help="Show the bytes as they are, without saying whose they are.")
 @click.option("-q", "--quiet", is_flag=True, help="Show the summary only.")
+@click.option("--max-duration", type=float, metavar="SECONDS", help="Ask the job to end when it has run for so long.")
+@click.option("--kill-after", type=float, metavar="SECONDS", help="Kill it if it has not heeded that, or a signal.")
 @click.option("--drain-timeout", default=60.0, show_default=True, metavar="SECONDS", help="Time to fetch what is left.")
 @click.option("--keep-spool", is_flag=True, help="Keep the job's own copies of its output when all of it is fetched.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -54,6 +70,7 @@ def run(command: tuple[str, ...], **options: Any) -> None:
         command,
         count=options["count"],
         name=options["name"],
+        run_id=options["run_id"],
         experiment=options["experiment"],
         root=options["root"],
         watch=options["watch"],
@@ -66,6 +83,7 @@ def run(command: tuple[str, ...], **options: Any) -> None:
             lambda folder, plan: _open_view(order, plan, folder, options),
             ends_together=not options["no_kill"],
             drain_timeout_s=options["drain_timeout"],
+            limits=Limits(options["max_duration"], options["kill_after"]),
         )
         outcome = asyncio.run(session.run())
     except LaunchError as error:

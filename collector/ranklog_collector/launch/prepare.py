@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ranklog import identity, spool
+from ranklog.run_id import new_run_id
 from ranklog_collector.launch.errors import LaunchError
 from ranklog_collector.launch.job import Command
 from ranklog_collector.launch.known import ambiguous_launcher, wrapping
-from ranklog_collector.launch.naming import program_name, run_id
+from ranklog_collector.launch.naming import program_name
 from ranklog_collector.launch.plan import Capture, Exec, Plan, plan_command, plan_local
 from ranklog_collector.reading.runs import root_folder
 
@@ -39,6 +40,7 @@ class Request:
     count: int | None = None
     """Start so many processes of the command; None: it is started once, as it is."""
     name: str | None = None
+    run_id: str | None = None
     experiment: str | None = None
     root: str | None = None
     watch: Sequence[str] = ()
@@ -119,7 +121,7 @@ def prepare(request: Request, environ: Mapping[str, str]) -> Order:
     if missing:
         raise LaunchError(f"`ranklog run` needs {', '.join(missing)}: pip install 'ranklog[all]'")
     began_s = time.time()
-    name = run_id(request.name or program_name(request.argv), began_s, secrets.token_hex(2))
+    name = request.run_id or new_run_id(request.name or program_name(request.argv), began_s, secrets.token_hex(2))
     root = os.path.abspath(root_folder(request.root))
     return Order(
         request,
@@ -129,7 +131,7 @@ def prepare(request: Request, environ: Mapping[str, str]) -> Order:
         root=root,
         spool=_spool(environ, name),
         hostname=socket.gethostname(),
-        node_ip=environ.get("RANKLOG_NODE_IP") or _own_address(),
+        node_ip=environ.get("RANKLOG_NODE_IP") or own_address(),
         ranklog=_ranklog(),
         version=_version(request),
         watch=[*request.watch, *(_below(DEFAULT_WATCHES, root) if request.has_default_watches else ())],
@@ -186,7 +188,7 @@ def _below(names: Sequence[str], root: str) -> list[str]:
     return [f"{folder}/**" for folder in folders if not f"{root}/".startswith(f"{folder}/")]
 
 
-def _own_address() -> str:
+def own_address() -> str:
     """The address by which other machines see this one; the loopback's if there are none."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -58,16 +59,33 @@ class Outcome:
     folder: str
 
 
+@dataclass(frozen=True)
+class Limits:
+    """When the job is ended from here, in seconds; None: never."""
+
+    duration_s: float | None = None
+    """So long after its start it gets SIGTERM."""
+    heeding_s: float | None = None
+    """So long it may take to heed being asked to stop, by whomever; then it is killed."""
+
+
 class Session:
     """One run. `run` is its life."""
 
     def __init__(
-        self, order: Order, open_view: Callable[[str, Plan], View], *, ends_together: bool, drain_timeout_s: float
+        self,
+        order: Order,
+        open_view: Callable[[str, Plan], View],
+        *,
+        ends_together: bool,
+        drain_timeout_s: float,
+        limits: Limits,
     ) -> None:
         self._order = order
         self._open_view = open_view
         self._ends_together = ends_together
         self._drain_timeout_s = drain_timeout_s
+        self._limits = limits
         self._stopping = Stopping()
         self._hurry = asyncio.Event()
         self._job: Job | None = None
@@ -104,6 +122,8 @@ class Session:
             return [Ending(self._stopping.first)]
         job.start(order.commands(plans))
         self._job = job
+        if self._limits.duration_s is not None:
+            asyncio.get_running_loop().call_later(self._limits.duration_s, self._end_overdue, view)
         shipping = asyncio.create_task(sidecar.run())
         try:
             endings = await job.wait()
@@ -116,7 +136,15 @@ class Session:
 
     # ---- signals ----------------------------------------------------------------------------------------------------
 
+    def _end_overdue(self, view: View) -> None:
+        if not self._stopping.is_job_over:
+            view.note(f"the job has run for {self._limits.duration_s:g} s, which is all it may: it is asked to end")
+            self._on_signal(signal.SIGTERM, False)
+
     def _on_signal(self, number: int, is_from_terminal: bool) -> None:
+        is_first = number in STOPPING and self._stopping.first is None
+        if is_first and self._limits.heeding_s is not None:
+            asyncio.get_running_loop().call_later(self._limits.heeding_s, self._kill_unheeding)
         actions = self._stopping.take(number, is_from_terminal, time.monotonic())
         if self._stopping.first is not None and self._job is not None:
             self._job.ends_together = False  # each process heeds it in its own time
@@ -130,6 +158,10 @@ class Session:
                     self._view.note(text)
                 case Hurry():
                     self._rush()
+
+    def _kill_unheeding(self) -> None:
+        if self._job is not None and not self._stopping.is_job_over:
+            self._job.kill()
 
     def _rush(self) -> None:
         """Wait for nothing any longer; the second time not even for what is on its way to the disk."""

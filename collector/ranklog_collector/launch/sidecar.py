@@ -46,6 +46,8 @@ class Sidecar:
         self._announcement = announcement
         self._say = say
         self._child: Child | None = None
+        self.has_failed = True
+        """Whether the agent has not done its work to the end, so far."""
         self._is_finishing = asyncio.Event()
 
     async def run(self) -> None:
@@ -54,6 +56,7 @@ class Sidecar:
         while True:
             began_s = time.monotonic()
             status = await self._live()
+            self.has_failed = status != 0
             if status == 0 or (deaths and self._is_finishing.is_set()):
                 return
             deaths = 1 if time.monotonic() - began_s > LIVED_S else deaths + 1

@@ -5,11 +5,8 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ranklog.layout import safe_name
-from ranklog_collector.launch.naming import program_name, run_id
+from ranklog_collector.launch.naming import program_name
 
 
 @pytest.mark.parametrize(
@@ -30,14 +27,3 @@ from ranklog_collector.launch.naming import program_name, run_id
 )
 def test_a_run_is_named_after_what_it_is_about(line: str, name: str) -> None:
     assert program_name(shlex.split(line)) == name
-
-
-def test_an_id_tells_name_and_time() -> None:
-    assert run_id("train", 1_790_000_000.7, "7f3a") == "train-20260921T141320Z-7f3a"
-
-
-@given(st.text())
-def test_an_id_is_a_safe_file_name_whatever_the_name(name: str) -> None:
-    found = run_id(name, 1_790_000_000, "7f3a")
-    assert safe_name(found) == found
-    assert not found.startswith((".", "-"))

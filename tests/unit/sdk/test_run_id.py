@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ranklog import layout
 from ranklog.ancestors import Daemon, is_torchrun, launcher_daemon, parse_stat
-from ranklog.run_id import announced, choose, from_launcher
+from ranklog.run_id import announced, choose, from_launcher, new_run_id
 
 HYDRA = Daemon(1426, "hydra_pmi_proxy", 1700000000)
 
@@ -123,3 +125,14 @@ def test_the_launcher_above_a_process_is_found(tmp_path: Path) -> None:
 
 def test_no_launcher_is_found_where_there_is_none() -> None:
     assert launcher_daemon(1) is None
+
+
+def test_a_new_id_tells_name_and_time() -> None:
+    assert new_run_id("train", 1_790_000_000.7, "7f3a") == "train-20260921T141320Z-7f3a"
+
+
+@given(st.text())
+def test_a_new_id_is_a_safe_file_name_whatever_the_name(name: str) -> None:
+    found = new_run_id(name, 1_790_000_000, "7f3a")
+    assert layout.safe_name(found) == found
+    assert not found.startswith((".", "-"))
