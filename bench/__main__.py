@@ -7,6 +7,7 @@ BENCHES = {
     "latency": "from write() to visible in the collector's file, at 50 lines/s; rsyslog",
     "idle": "1,000 files in which nothing happens, then 200 files that live 50 ms; rsyslog",
     "fan_in": "500 agents with 4 streams each on one collector",
+    "log_call": "what one run.log costs; TensorBoard's writer, trackio, Aim, MLflow on SQLite and on its server",
     "exec": "start-up of `ranklog exec`; a bare command, python",
 }
 
