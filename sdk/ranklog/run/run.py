@@ -62,6 +62,14 @@ class Run(Measures, Life):
         runs = experiment.get_runs(type=type, tags=tags, properties=properties, include_children=include_children)
         return [run for run in runs if status is None or run.get_status() == status]
 
+    def wait_for_completion(
+        self, show_output: bool = False, wait_post_processing: bool = False, raise_on_error: bool = True
+    ) -> dict[str, Any]:
+        """Wait for the run's end, and show meanwhile what its ranks say. Raises RunFailedError if it fails."""
+        from ranklog.streaming import wait
+
+        return wait(self, show_output, wait_post_processing=wait_post_processing, raise_on_error=raise_on_error)
+
     def submit_child(self, config: Any, tags: Any = None, **kwargs: Any) -> Run:
         """Submit a script, tagged with the id of this run as its parent."""
         return self.experiment.submit(config, tags={**(tags or {}), "parent_run_id": self.id}, **kwargs)
