@@ -137,7 +137,7 @@ class Facts(Base):
             "inputDatasets": [],
             "outputDatasets": [],
             "runDefinition": {},
-            "logFiles": {name: f"{self._source.url}/{name}" for name in self._log_names()},
+            "logFiles": {name: self._file_url(name, facts) for name in self._log_names()},
             "submittedBy": (facts.get("properties") or {}).get("user"),
         }
         if facts.get("ended") is None:
@@ -166,7 +166,9 @@ class Facts(Base):
 
     def get_portal_url(self) -> str:
         """Where people find the run."""
-        return f"{self._source.url}/#/runs/{self._run_id}" if self._source.url.startswith("http") else self._source.url
+        if self._source.url.startswith("http"):
+            return f"{self._source.url}/#/runs/{self._run_id}"
+        return f"file://{self._facts()['path']}"
 
     @property
     def portal_url(self) -> str:
@@ -197,6 +199,11 @@ class Facts(Base):
         return {each: shapes.metrics(self._source.records(each, name, rank), each, load) for each in ids}
 
     # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _file_url(self, path: str, facts: Mapping[str, Any]) -> str:
+        if self._source.url.startswith("http"):
+            return f"{self._source.url}/api/v1/runs/{self._root}/files/{path}"
+        return f"file://{facts['path']}/{path}"
 
     def _ids_below(self) -> list[str]:
         """The run itself and all its descendants."""
