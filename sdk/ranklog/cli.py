@@ -20,6 +20,7 @@ HELPS = {
     "runs": "List the runs.",
     "ps": "List a run's processes: where each ran, how it ended.",
     "logs": "Show a run's output, merged over ranks in time order.",
+    "metrics": "Show what a run has logged, over all ranks.",
     "files": "List a run's files.",
     "download": "Copy one file of a run, or all of them.",
     "verify": "Prove that a run folder holds every byte.",
