@@ -11,20 +11,22 @@ if TYPE_CHECKING:
     from ranklog.configuration import TensorflowConfiguration as TensorflowConfiguration
     from ranklog.experiment import Experiment as Experiment
     from ranklog.run import Run as Run
+    from ranklog.script_run import ScriptRun as ScriptRun
     from ranklog.script_run import ScriptRunConfig as ScriptRunConfig
     from ranklog.workspace import Workspace as Workspace
 
 API = "ranklog.api"
 """Entry points with further names, which other packages bring."""
 _HOMES = {
-    "Experiment": "ranklog.experiment",
-    "MpiConfiguration": "ranklog.configuration",
-    "PyTorchConfiguration": "ranklog.configuration",
-    "Run": "ranklog.run",
-    "RunConfiguration": "ranklog.configuration",
-    "ScriptRunConfig": "ranklog.script_run",
-    "TensorflowConfiguration": "ranklog.configuration",
-    "Workspace": "ranklog.workspace",
+    "Experiment": "experiment",
+    "MpiConfiguration": "configuration",
+    "PyTorchConfiguration": "configuration",
+    "Run": "run",
+    "RunConfiguration": "configuration",
+    "ScriptRun": "script_run",
+    "ScriptRunConfig": "script_run",
+    "TensorflowConfiguration": "configuration",
+    "Workspace": "workspace",
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "PyTorchConfiguration",
     "Run",
     "RunConfiguration",
+    "ScriptRun",
     "ScriptRunConfig",
     "TensorflowConfiguration",
     "Workspace",
@@ -52,7 +55,7 @@ def _found(name: str) -> object:
     from importlib import import_module
 
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     try:
         return import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:

@@ -55,6 +55,18 @@ def launcher_daemon(pid: int) -> Daemon | None:
     return None
 
 
+def descends(pid: int, ancestor: int) -> bool:
+    """Whether a process is another one or below it; false if /proc does not tell."""
+    try:
+        for _ in range(ANCESTORS_MAX):
+            if pid in (0, ancestor):
+                break
+            pid = parse_stat(_read(f"/proc/{pid}/stat"))[1]
+    except (OSError, ValueError, IndexError):
+        return False
+    return pid == ancestor
+
+
 def parse_stat(stat: bytes) -> tuple[str, int, int]:
     """Read name, parent and start (ticks since boot) from /proc/PID/stat. Raises ValueError or IndexError."""
     # The name stands in parentheses and may itself hold blanks and parentheses.

@@ -16,7 +16,12 @@ from tests.system.conftest import require
 
 PYTHON = VENVS / "azureml" / "bin" / "python"
 PROGRAM = "tests/programs/azureml_signatures.py"
-AZURES_OWN = {
+AZURES_OWN: dict[str, set[str]] = {
+    "Experiment": {"get_docs_url", "identity"},
+    "MpiConfiguration": set(),
+    "PyTorchConfiguration": set(),
+    "ScriptRunConfig": {"identity"},
+    "TensorflowConfiguration": set(),
     "Run": {
         "add_type_provider",
         "get_docs_url",
@@ -53,6 +58,13 @@ def test_every_call_that_azureml_accepts_is_accepted(
     missing = {member for member in members if not hasattr(ours, member)}
     assert missing == set()
     wrong = {member: why for member in members if (why := differs(ours, member, theirs[name][member]))}
+    assert wrong == {}
+
+
+def test_what_there_is_of_a_workspace_accepts_the_same_calls(theirs: dict[str, dict[str, Parameters | None]]) -> None:
+    members = {member for member in theirs["Workspace"] if hasattr(ranklog.Workspace, member)}
+    assert members > {"__init__", "from_config", "get", "get_run", "experiments", "get_mlflow_tracking_uri"}
+    wrong = {each: why for each in members if (why := differs(ranklog.Workspace, each, theirs["Workspace"][each]))}
     assert wrong == {}
 
 

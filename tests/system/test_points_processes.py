@@ -187,6 +187,16 @@ def test_ranks_below_a_launcher_under_exec_have_places_of_their_own(tmp_path: Pa
     assert len(executor.spool.ends()) == 3
 
 
+def test_a_daemon_that_outlives_its_command_has_a_place_of_its_own(tmp_path: Path) -> None:
+    executor = Executor(Spooled(tmp_path)).having(LOGS=LOGS)
+    waits = f'while kill -0 $0 2>/dev/null; do sleep 0.05; done; {sys.executable} -c "$LOGS"'
+    ended = executor.run("sh", "-c", f"setsid sh -c '{waits}' $$ </dev/null >/dev/null 2>&1 &")
+    assert ended.returncode == 0
+    until(lambda: len(executor.spool.ends()) == 2, "the daemon has logged and ended")
+    assert [path.stem for path in files(tmp_path)] == [executor.spool.processes()[1].key]
+    assert values(tmp_path) == {"r1": 1}
+
+
 def test_ranks_of_a_launcher_log_without_exec(tmp_path: Path) -> None:
     require(
         None if Path("/usr/bin/mpirun.openmpi").exists() else "Open MPI is missing: run script/install-test-programs"

@@ -79,7 +79,7 @@ def started(
         "launcher": identity.launcher,
         "job_id": identity.job_id,
         "restart": identity.restart,
-        "pid_namespace": _pid_namespace(),
+        "pid_namespace": pid_namespace(),
         "exec_pid": os.getpid(),
         "launcher_pid": daemon.pid if daemon else None,
         "launcher_name": daemon.name if daemon else None,
@@ -153,7 +153,8 @@ def _working_folder() -> str | None:
         return None
 
 
-def _pid_namespace() -> int | None:
+def pid_namespace() -> int | None:
+    """The inode number of this process's pid namespace; None if /proc does not tell."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:

@@ -10,7 +10,7 @@ from resource import RUSAGE_SELF, getrusage
 from time import time, time_ns
 
 from ranklog import layout, spool
-from ranklog.ancestors import Daemon, launcher_daemon
+from ranklog.ancestors import Daemon, descends, launcher_daemon
 from ranklog.capture import record
 from ranklog.identity import Identity, detect, setting
 from ranklog.run.own_log import note, warn
@@ -54,10 +54,15 @@ def _told(environ: Mapping[str, str]) -> Place | None:
             known = spool.parse_process(file.read(spool.RECORD_BYTES_MAX + 1))
     except (OSError, spool.SpoolError):
         return None
-    rank = detect(environ).rank
-    if known.role == "launcher" or known.rank != rank or known.hostname != os.uname().nodename:
-        return None
-    return Place(run_id, folder, key, is_owned=True, rank=rank)
+    return Place(run_id, folder, key, is_owned=True, rank=known.rank) if _is_meant(known, environ) else None
+
+
+def _is_meant(known: spool.ProcessRecord, environ: Mapping[str, str]) -> bool:
+    """Whether a process record is that of this process, or of one that this one is a part of."""
+    if known.role == "launcher" or known.rank != detect(environ).rank or known.hostname != os.uname().nodename:
+        return False
+    # Where pids mean something else, only who is told can know.
+    return known.pid_namespace != record.pid_namespace() or descends(os.getpid(), known.pid)
 
 
 def _new(environ: Mapping[str, str]) -> Place:

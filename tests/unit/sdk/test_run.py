@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ranklog import layout
 from ranklog.errors import RunEnvironmentError, RunFileError, UserError
 from ranklog.run import Run, joining, own_log
 from ranklog.run.artifact import Artifact
@@ -154,6 +155,20 @@ def test_long_lists_and_tables_are_written_on_several_lines(run: Run, caplog: py
     run.log_list("much", ["y" * (17 << 20)])
     assert run.get_metrics() == {"list": [text, text, text, 1], "table": {"x": [text] * 3, "y": [1, 2, 3]}}
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_metrics_of_several_ranks_are_merged_by_time(tmp_path: Path) -> None:
+    ranks = []
+    for rank in (0, 1):
+        key = layout.process_key(rank, os.getpid(), rank)
+        fields = {"version": 1, "key": key, "pid": os.getpid(), "start_ns": 1, "hostname": "here", "rank": rank}
+        layout.prepare(str(tmp_path / "spool"), "procs")
+        layout.write_record(layout.process_path(str(tmp_path / "spool"), key), fields)
+        ranks.append(Run(None, "r1", place=Place("r1", str(tmp_path / "spool"), key, is_owned=True, rank=rank)))
+    for value in range(4):
+        ranks[value % 2].log("x", value)
+    assert ranks[0].get_metrics() == ranks[1].get_metrics() == {"x": [0, 1, 2, 3]}
+    assert ranks[0].get_metrics(rank=1) == {"x": [1, 3]}
 
 
 # ---- images and documents --------------------------------------------------------------------------------------------
