@@ -128,8 +128,9 @@ def test_mpi_programs_run_and_end_as_without_us(
     per_host = (4,) if launcher.name == "mpich4" else PER_HOST
     bare = launchers.run(hosts4, launcher.commands(hosts4, program, per_host))[0]
     captured = launchers.run(hosts4, launcher.commands(hosts4, [*exec_words(spool), *program], per_host))[0]
-    if launcher.name.startswith("mpich") and mode != "ok":
-        assert captured.returncode != 0, captured.stderr  # which code it is varies from run to run of bare hydra
+    varies = (launcher.name.startswith("mpich") and mode != "ok") or (launcher.name, mode) == ("openmpi5", "kill")
+    if varies:  # from run to run also without us: one rank is killed, another gives up because of that, who is first?
+        assert captured.returncode != 0, captured.stderr
     else:
         assert captured.returncode == bare.returncode, captured.stderr
     until(lambda: len(spool.ends()) == len(RANKS), "all ranks have ended")

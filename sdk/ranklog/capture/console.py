@@ -25,8 +25,8 @@ class Console:
     The position is also that of a descriptor, which the heir shares: it goes on from there if we are killed.
 
     A terminal gets the next piece when its reader has read the last. Launchers pass on what one read gives them, and
-    reads that find whole lines give whole lines: otherwise Open MPI 4 tears thousands of them. Three pieces
-    fit into what a terminal holds for its reader, so that two wrong guesses tear nothing.
+    reads that find whole lines give whole lines: otherwise Open MPI 4 tears thousands of them. A piece that is
+    written on a guess is smaller, so that two wrong guesses in a row tear nothing.
     """
 
     def __init__(self, outlet: "Outlet", tape: "Tape") -> None:
@@ -66,11 +66,12 @@ class Console:
         self.due_s = None
         outlet = self._outlet
         while outlet.is_open and self.sent < self._tape.size:
-            waiting = self._tape.read(self.sent, outlet.limit)
+            limit = outlet.guess_limit if self._has_missed_sign else outlet.limit
+            waiting = self._tape.read(self.sent, limit)
             if not waiting:  # somebody has cut the file
                 self.sent = self._tape.size
                 return
-            size = piece(waiting, outlet.limit, is_overdue=is_ending or self._is_overdue(now_s))
+            size = piece(waiting, limit, is_overdue=is_ending or self._is_overdue(now_s))
             if size == 0:
                 self._hold(now_s)
                 return

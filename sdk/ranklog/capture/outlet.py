@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 PIPE_BYTES = 4096
 """PIPE_BUF: a pipe takes this much at once or not at all."""
-TTY_BYTES = 1364
-"""A third of what a terminal holds for its reader; up to 1,792 bytes Linux hands on undivided."""
+TTY_BYTES = 1792
+"""What Linux hands on undivided of a write to a terminal."""
+TTY_GUESS_BYTES = 1151
+"""Half of what a terminal holds for its reader (4,095) beside a piece of `TTY_BYTES`."""
 FILE_BYTES = 1 << 16
 SURE_S = 0.00001
 """A write to a terminal that took no longer was not interrupted: its reader cannot have read before the write's end."""
@@ -36,6 +38,8 @@ class Outlet:
         self.is_tty = False
         self.limit = FILE_BYTES
         """How much to write at once."""
+        self.guess_limit = FILE_BYTES
+        """How much if it is but a guess that there is room."""
         self.is_sign_sure = True
         """Whether the sign that a terminal's reader has read the last write is surely still to come."""
         try:
@@ -52,7 +56,7 @@ class Outlet:
             self.is_open = status.st_rdev != NULL_DEVICE
             return
         self.is_tty = stat.S_ISCHR(status.st_mode)
-        self.limit = TTY_BYTES if self.is_tty else PIPE_BYTES
+        self.limit, self.guess_limit = (TTY_BYTES, TTY_GUESS_BYTES) if self.is_tty else (PIPE_BYTES, PIPE_BYTES)
         if stat.S_ISSOCK(status.st_mode):
             import socket
 

@@ -85,7 +85,7 @@ class FakeOutlet:
     """Takes what it is told to."""
 
     def __init__(self, limit: int = 4096, *, is_tty: bool = False) -> None:
-        self.limit = limit
+        self.limit = self.guess_limit = limit
         self.is_tty = is_tty
         self.is_open = True
         self.is_sign_sure = True
@@ -192,6 +192,19 @@ def test_a_terminal_gets_more_when_its_reader_has_read(log: Tape) -> None:
     assert len(outlet.taken) == 4
     console.pump(2)
     assert len(outlet.taken) == 5, "nobody waits for ever"
+
+
+def test_pieces_are_smaller_while_it_is_a_guess_that_a_terminal_has_room(log: Tape) -> None:
+    outlet = FakeOutlet(20, is_tty=True)
+    outlet.guess_limit = 10
+    outlet.is_sign_sure = False
+    console = Console(outlet, log)  # type: ignore[arg-type]
+    log.append(b"line\n" * 100, 0)
+    console.pump(0)
+    console.pump(PACE_S)
+    console.pump(PACE_S + PATIENT_PACE_S)
+    console.ready(1)
+    assert [len(each) for each in outlet.taken] == [20, 10, 10, 20]
 
 
 def test_a_log_that_somebody_cuts_ends_the_copy_and_nothing_else(log: Tape) -> None:
