@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from ranklog_collector.cli.plot import number_text, plot, sparkline
 from ranklog_collector.cli.rows import print_rows, save_rows
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.processes import ranks_text
-from ranklog_collector.reading.runs import find_run, find_runs, open_run, root_folder
+from ranklog_collector.reading.runs import open_child, root_folder
 from ranklog_collector.reading.select import RANKS, parse_ranks
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import clock_time
@@ -91,7 +90,7 @@ def metrics(**given: Any) -> None:
     RUN may be a child run. If there is no metric KEY it ends with 1.
     """
     options = Options(**given)
-    folder, child = _open(options)
+    folder, child = open_child(options.run, root_folder(options.root), latest_marks=True)
     if options.key is None and not options.values:
         _catalog(options, folder, child)
     elif options.values:
@@ -100,13 +99,6 @@ def metrics(**given: Any) -> None:
         _series(options, folder, child, options.key or "")
     else:
         _aggregate(options, folder, child, options.key or "")
-
-
-def _open(options: Options) -> tuple[RunFolder, str]:
-    root = root_folder(options.root)
-    folder = open_run(options.run, root, latest_marks=True)
-    is_path = os.path.realpath(options.run) == folder.path
-    return folder, "" if is_path else find_run(options.run, find_runs(root), root)[1]
 
 
 def _put(options: Options, rows: list[Row]) -> None:

@@ -18,6 +18,7 @@ from ranklog_collector.cli.output import (
     say,
 )
 from ranklog_collector.reading import archive
+from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.notes import notes
 from ranklog_collector.reading.processes import processes
 from ranklog_collector.reading.rebuild import rebuild as rebuild_folder
@@ -29,6 +30,11 @@ from ranklog_collector.views.processes import process_views
 from ranklog_collector.views.runs import run_row
 
 run_argument = click.argument("run", metavar="RUN")
+
+
+def has_points(folder: RunFolder) -> bool:
+    """Whether anything was logged; if not, what reads points need not be imported."""
+    return any(stream.role == "metrics" for stream in folder.state.streams.values())
 
 
 @click.command()
@@ -150,7 +156,12 @@ def verify(run: str, sources: bool, root: str | None, as_json: bool) -> None:
 
     Ends with 1 if bytes differ, or are known to have been lost.
     """
-    report = verify_folder(open_run(run, root_folder(root)), sources)
+    folder = open_run(run, root_folder(root))
+    report = verify_folder(folder, sources)
+    if has_points(folder):
+        from ranklog_collector.series.damage import point_notes
+
+        report.notes += point_notes(folder)
     if as_json:
         print_json([show.report_json(report)])
     else:
@@ -166,8 +177,13 @@ def verify(run: str, sources: bool, root: str | None, as_json: bool) -> None:
 @json_option
 @reading_command
 def rebuild(run: str, root: str | None, as_json: bool) -> None:
-    """Make the derived files of RUN again from its journal."""
-    changed = rebuild_folder(open_run(run, root_folder(root)))
+    """Make the derived files of RUN again from its journal and its points."""
+    folder = open_run(run, root_folder(root))
+    changed = rebuild_folder(folder)
+    if has_points(folder):
+        from ranklog_collector.series.rebuild import made_again
+
+        changed |= made_again(folder)
     if as_json:
         print_json({"path": path, "changed": is_changed} for path, is_changed in changed.items())
         return

@@ -90,11 +90,17 @@ def open_run(name: str, root: str, latest_marks: bool = False) -> RunFolder:
 
     See RunFolder for `latest_marks`. Raises ReadingError, which lists what there is.
     """
+    return open_child(name, root, latest_marks)[0]
+
+
+def open_child(name: str, root: str, latest_marks: bool = False) -> tuple[RunFolder, str]:
+    """Open a run as `open_run` does, and tell the id of the child run that is meant, or ""."""
     if os.path.isfile(os.path.join(name, JOURNAL)):
-        return RunFolder(name, latest_marks)
+        return RunFolder(name, latest_marks), ""
     if os.path.isdir(name) and os.sep in name:
         raise ReadingError(f"{name} is no run folder: it has no {JOURNAL}")
-    return RunFolder(find_run(name, find_runs(root), root)[0].path, latest_marks)
+    entry, child = find_run(name, find_runs(root), root)
+    return RunFolder(entry.path, latest_marks), child
 
 
 def find_run(name: str, runs: list[RunEntry], root: str) -> tuple[RunEntry, str]:

@@ -82,13 +82,20 @@ def seal(folder: RunFolder, least_bytes: int, threads: int = 1) -> int:
 
 def drop(folder: RunFolder) -> None:
     """Remove all segments. Raises BusyError as `seal` does."""
+    where = os.path.join(folder.path, FOLDER)
     with _locked(folder.path):
-        for name in os.listdir(os.path.join(folder.path, FOLDER)):
-            where = os.path.join(folder.path, FOLDER, name)
-            if name.isdecimal() and not os.path.islink(where):
-                for inside in os.listdir(where):
-                    os.unlink(os.path.join(where, inside))
-                os.rmdir(where)
+        try:
+            streams = [name for name in os.listdir(where) if name.isdecimal() and not _is_link(where, name)]
+            for stream in streams:
+                for name in os.listdir(os.path.join(where, stream)):
+                    os.unlink(os.path.join(where, stream, name))
+                os.rmdir(os.path.join(where, stream))
+        except OSError as error:
+            raise BusyError(f"{where} cannot be emptied: {error.strerror or error}") from error
+
+
+def _is_link(where: str, name: str) -> bool:
+    return os.path.islink(os.path.join(where, name))
 
 
 def _seal_stream(database: duckdb.DuckDBPyConnection, folder: RunFolder, stream: Stream, least_bytes: int) -> int:
