@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ranklog import layout
-from ranklog.configuration import Distribution, RunConfiguration
+from ranklog.configuration import Distribution, MpiConfiguration, RunConfiguration
 from ranklog.errors import RunNotFoundError, UserError
 from ranklog.run import Run
 from ranklog.run.own_log import warn
@@ -59,17 +59,19 @@ class ScriptRunConfig:
         if resume_from is not None:
             raise UserError("resume_from is not supported: name the checkpoint in arguments")
         self.source_directory = os.fspath(source_directory)
-        self.distributed_job_config = distributed_job_config
-        self.max_run_duration_seconds = max_run_duration_seconds
+        self.distributed_job_config = distributed_job_config if run_config is None else _distribution(run_config)
+        self.max_run_duration_seconds = (
+            max_run_duration_seconds if run_config is None else run_config.max_run_duration_seconds
+        )
         self.compute_target = compute_target or "local"
         self.environment = environment
         self.docker_runtime_config = docker_runtime_config
         self.run_config = run_config or RunConfiguration()
         if run_config is not None and any((compute_target, environment, distributed_job_config, docker_runtime_config)):
             warn(f"with run_config these are taken from it, not from the arguments: {IGNORED_WITH_RUN_CONFIG}")
-        self.script = script or getattr(run_config, "script", None)
-        self.arguments = arguments or getattr(run_config, "arguments", None)
-        self.command = command or getattr(run_config, "command", None)
+        self.script = script or self.run_config.script
+        self.arguments = arguments or self.run_config.arguments
+        self.command = command or self.run_config.command or None
 
     def wanted(self) -> Wanted:
         """What is to be run."""
@@ -80,6 +82,12 @@ class ScriptRunConfig:
         }
         texts = {str(name): str(value) for name, value in variables.items()}
         return Wanted(self.script, self.arguments, self.command, self.distributed_job_config, texts)
+
+
+def _distribution(run_config: RunConfiguration) -> Distribution | None:
+    if "mpi" in run_config.communicator.lower():
+        return MpiConfiguration(run_config.mpi.process_count_per_node, run_config.node_count)
+    return run_config.pytorch if run_config.framework == "PyTorch" else None
 
 
 class ScriptRun(Run):
