@@ -24,8 +24,8 @@ def value(
         fields: dict[str, object] = {"t": time_ns, "k": name if type(name) is str else str(name), "v": value}
     else:
         fields = {"t": time_ns, "k": str(name), "v": written(value)}
-    if step is not None:
-        fields["s"] = step if type(step) is int else whole(step)
+    if step is not None and (whole_step := step if type(step) is int else whole(step)) is not None:
+        fields["s"] = whole_step
     if description:
         fields["d"] = str(description)
     if run is not None:

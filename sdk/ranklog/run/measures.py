@@ -32,6 +32,8 @@ class Measures(Base):
             warn(
                 f"log({str(name)[:100]!r}, …) takes one value: a {type(value).__name__} is logged as text; see log_list"
             )
+        if step is not None and type(step) is not int and line.whole(step) is None:
+            warn(f"log({str(name)[:100]!r}, …): a step is an integer; {str(step)[:100]!r} is left out")
         place = self._place or self._writing
         now_ns = time_ns()
         place.points.append(line.value(now_ns, name, value, step, description, self._child), now_ns)

@@ -107,6 +107,13 @@ def test_several_values_for_log_become_text_and_one_warning(run: Run, caplog: py
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
 
 
+def test_a_step_that_is_no_integer_is_left_out_with_a_warning(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    run.log("a", 1, step=5.5)  # type: ignore[arg-type]
+    run.log("a", 2, step=6)
+    assert [record["step"] for record in run._source.records("r1")] == [None, 6]
+    assert "a step is an integer; '5.5' is left out" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("call", "what"),
     [
