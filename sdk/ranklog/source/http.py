@@ -61,8 +61,12 @@ class HttpSource:
 
     def records(self, run_id: str, key: str | None = None, rank: int | None = None) -> list[Json]:
         """All that was logged, in the order of time."""
-        pages = self._pages(_run_path(run_id, "metrics", "records"), "records", {"key": key, "rank": rank})
-        return [{**record, "value": _numbers(record["value"])} for record in pages]
+        path, query = _run_path(run_id, "metrics", "records"), {"key": key, "rank": rank}
+        try:
+            return [{**record, "value": _numbers(record["value"])} for record in self._pages(path, "records", query)]
+        except RunNotFoundError:
+            self.run(run_id)
+            return []
 
     def logs(self, run_id: str, cursor: str | None = None, rank: str | None = None) -> tuple[list[Json], str]:
         """The next lines of all ranks, or of some, and the cursor that goes on behind them."""
