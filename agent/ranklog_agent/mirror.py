@@ -25,6 +25,7 @@ from ranklog_agent.io.discovery import files_below
 from ranklog_agent.io.files import NodeFiles
 from ranklog_agent.io.jobs import Jobs
 from ranklog_agent.io.procfs import Writers
+from ranklog_agent.io.spooled import FOLDERS, spooled
 from ranklog_proto.v1 import ingest_pb2 as pb
 
 ROLES = {"launcher_stdout", "launcher_stderr", "launcher_log", "stdout", "stderr"}
@@ -50,6 +51,8 @@ class Mirror:
         self._tracking = self._engine.tracking
         self._rules = Rules(config.rules)
         self._spool_streams = spool.streams_folder(config.spool)
+        self._ownerless: dict[str, set[str]] = {}
+        """Files of the spool, by the key of a process of which there is no record yet, or another host's."""
         self._at_end: dict[str, StreamName] = {}
         self._unheard: list[Track] = []
         """Files that may be written by a name of theirs in another folder, from which no events come."""
@@ -76,6 +79,9 @@ class Mirror:
         """Look at everything: the spool, the folders of all rules, each file that is known. Returns its cost in s."""
         began_s = time.thread_time()
         self._scan_spool()
+        for name in FOLDERS:
+            for path in files_below(os.path.join(self._config.spool, name), None):
+                self._discover(path)
         for rule in self._rules.all:
             for path in files_below(rule.base, rule.depth):
                 self._discover(path)
@@ -150,9 +156,11 @@ class Mirror:
                 path = spool.stream_path(self._config.spool, stream)
                 if path is not None:
                     self._look(self._tracking.watch(path, StreamName(role, record.key, stream.name or "")))
+            for path in sorted(self._ownerless.pop(record.key, ())):
+                self._discover(path)
 
     def _discover(self, path: str) -> None:
-        if path in self._tracking.tracks or path in self._at_end:
+        if path in self._tracking.tracks or path in self._at_end or self._take_spooled(path):
             return
         match = self._rules.match(path)
         identity = self.files.identity_at(path) if match is not None else None
@@ -170,6 +178,18 @@ class Mirror:
         if self.files.has_other_names(path):
             self._unheard.append(track)
         self._look(track)
+
+    def _take_spooled(self, path: str) -> bool:
+        """Take a file of a process's in the spool, once the process is known; whether it is one."""
+        below = self._config.spool.rstrip("/") + "/"
+        found = spooled(path[len(below) :]) if path.startswith(below) else None
+        if found is None:
+            return False
+        if not self.jobs.knows(found.key):
+            self._ownerless.setdefault(found.key, set()).add(path)
+        elif not os.path.islink(path):
+            self._look(self._tracking.watch(path, found.stream, found.is_snapshot))
+        return True
 
     def _is_old(self, path: str, rule: Rule) -> bool:
         """Whether the file was left by an earlier job. One that is gone already was not."""

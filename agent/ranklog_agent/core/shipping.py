@@ -16,6 +16,8 @@ from ranklog_agent.core.track import Read, Track
 
 QUANTUM_BYTES = 256 << 10
 """What one stream may send before it is another's turn."""
+FIRST = "metrics"
+"""The role whose streams come before all others: points are few, and people look at them live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Session:
     _lines: dict[int, Line] = field(default_factory=dict)
     _by_number: dict[int, Line] = field(default_factory=dict)
     _woken: dict[int, Track] = field(default_factory=dict)
+    _first: deque[Track] = field(default_factory=deque)
     _turns: deque[Track] = field(default_factory=deque)
     _queued: set[int] = field(default_factory=set)
     _handles: int = 0
@@ -92,7 +95,7 @@ class Session:
         self._woken[id(track)] = track
         if id(track) not in self._queued:
             self._queued.add(id(track))
-            self._turns.append(track)
+            (self._first if track.stream.role == FIRST else self._turns).append(track)
 
     def line(self, handle: int) -> Line | None:
         """The incarnation behind a handle; None if the collector speaks of one that is gone."""
@@ -165,10 +168,10 @@ class Session:
     def next_read(self, length_max: int) -> Read | None:
         """Whose turn it is and what to read of it; None if there is nothing to send or the window is full."""
         room = self.window_bytes - self._in_flight
-        for _ in range(len(self._turns)):
+        for _ in range(len(self._first) + len(self._turns)):
             if room <= 0:
                 return None
-            track = self._turns.popleft()
+            track = (self._first or self._turns).popleft()
             self._queued.discard(id(track))
             read = track.next_read(min(length_max, room, QUANTUM_BYTES))
             if read is None:

@@ -101,6 +101,10 @@ class Jobs:
         self._facts[key, "exited"] = Fact(wire.exited(key, raw))
         self._end(known)
 
+    def knows(self, key: str) -> bool:
+        """Whether a process is one of this node's."""
+        return key in self._known
+
     # ---- processes without an exec ----------------------------------------------------------------------------------
 
     def process_of(self, path: str, file: Identity, match: Match, writers: procfs.Writers) -> str:
