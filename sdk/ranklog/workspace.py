@@ -32,6 +32,13 @@ class Workspace:
     RANKLOG_COLLECTOR). The other arguments are Azure ML's: they name the workspace and are of no consequence.
     """
 
+    name: str
+    subscription_id: str | None
+    resource_group: str | None
+    location: str | None
+    sku: str
+    tags: dict[str, str]
+
     def __init__(
         self,
         subscription_id: str | None = None,
