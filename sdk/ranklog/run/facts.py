@@ -10,6 +10,7 @@ from ranklog.errors import UserError
 from ranklog.run import shapes
 from ranklog.run.artifact import Artifact
 from ranklog.run.base import Base
+from ranklog.run.family_names import files_prefix
 from ranklog.run.own_log import warn
 
 STATUSES = {
@@ -23,6 +24,7 @@ STATUSES = {
 }
 """Azure ML's words for ours."""
 LOG_FOLDERS = ("azureml-logs/", "logs/", "overall/", "user_logs/", "system_logs/")
+NO_NODES = ("outputs", "children", ".ranklog")
 
 
 class Facts(Base):
@@ -213,10 +215,11 @@ class Facts(Base):
         return found
 
     def _log_names(self) -> list[str]:
-        paths = (str(file["path"]) for file in self._source.files(self._root, self._prefix))
-        return [
-            path for path in paths if path.startswith(LOG_FOLDERS) or any(f"/{each}" in path for each in LOG_FOLDERS)
-        ]
+        """Paths of log files; with several nodes they are below a folder of each."""
+        if self._child is not None:
+            return []
+        paths = [str(file["path"]) for file in self._source.files(self._root)]
+        return [path for path in paths if path.startswith(LOG_FOLDERS) or _is_nodes_log(path)]
 
     def _content(self, path: str) -> bytes:
         parts = [self._source.file(self._root, path, 0)]
@@ -229,5 +232,10 @@ class Facts(Base):
         return Artifact(path.rpartition("/")[2], self._content(path), location, f"azureml.v2.{kind}")
 
 
+def _is_nodes_log(path: str) -> bool:
+    folder, _, rest = path.partition("/")
+    return folder not in NO_NODES and rest.startswith(LOG_FOLDERS)
+
+
 def _address(run_id: str, kind: str, path: str) -> str:
-    return shapes.address(run_id, kind, path.removeprefix(f"children/{run_id}/"))
+    return shapes.address(run_id, kind, path.removeprefix(files_prefix(run_id)))

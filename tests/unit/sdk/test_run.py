@@ -408,6 +408,22 @@ def python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, env=environment(**env), capture_output=True, text=True, check=True, timeout=60)
 
 
+def test_every_public_name_can_be_imported() -> None:
+    import ranklog
+
+    for name in ranklog.__all__:
+        assert getattr(ranklog, name).__name__ == name
+    assert set(ranklog.__all__) <= set(dir(ranklog))
+
+
+def test_log_files_are_told_from_what_a_script_calls_logs(run: Run) -> None:
+    for name in ("outputs/logs/a", "logs/b", "10.0.0.1/logs/c", "10.0.0.1/azureml-logs/70_driver_log_0.txt", "d"):
+        run.upload_file(name, io.BytesIO(name.encode()))
+    logs = run.get_details_with_logs()["logFiles"]
+    assert logs == {name: name for name in ("10.0.0.1/azureml-logs/70_driver_log_0.txt", "10.0.0.1/logs/c", "logs/b")}
+    assert run.child_run().get_details()["logFiles"] == {}
+
+
 def test_import_imports_nothing_and_touches_no_logging() -> None:
     code = """
 import sys
