@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from uuid import uuid4
+from zlib import crc32
 
 CHILD = re.compile(r"(.+?)((?:\.[0-9a-f]{8})+)", re.DOTALL)
 FOLDER = "children"
 
 
-def new_child(parent: str) -> str:
-    """Give a new child run's id."""
-    return f"{parent}.{uuid4().hex[:8]}"
+def child_id(parent: str, wanted: str | None = None) -> str:
+    """Give a child run's id: a new one, or always the same for a name that is `wanted`."""
+    if wanted is None:
+        return f"{parent}.{uuid4().hex[:8]}"
+    return wanted if parent_of(wanted) == parent else f"{parent}.{crc32(wanted.encode(errors='replace')):08x}"
 
 
 def root_of(run_id: str) -> str:

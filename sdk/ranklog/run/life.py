@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ranklog.errors import UserError
 from ranklog.run.facts import Facts
-from ranklog.run.family_names import new_child, parent_of
+from ranklog.run.family_names import child_id, parent_of
 from ranklog.run.files import Files
 from ranklog.run.own_log import note, warn
 
@@ -78,7 +78,11 @@ class Life(Facts, Files):
     # ---- family -----------------------------------------------------------------------------------------------------
 
     def child_run(self, name: str | None = None, run_id: str | None = None, outputs: str | None = None) -> Self:
-        """Begin a run that is a part of this one. It has files, metrics, tags and a state of its own."""
+        """Begin a run that is a part of this one. It has files, metrics, tags and a state of its own.
+
+        Its id is made from the parent's. A `run_id` that has not this form becomes part of it as a checksum, and the
+        display name if no `name` is given; the same one gives the same child run again.
+        """
         return self._child_run(name, run_id, outputs)
 
     def create_children(
@@ -116,8 +120,9 @@ class Life(Facts, Files):
     @property
     def parent(self) -> Self | None:
         """The run that this one is a part of."""
-        parent = self._facts().get("parent") or parent_of(self._run_id)
-        return None if parent is None or self._child is None else self._relative(parent)
+        if self._child is None:
+            return None
+        return self._relative(parent_of(self._run_id) or self._root)
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
@@ -138,10 +143,10 @@ class Life(Facts, Files):
             self.upload_folder(os.path.normpath(name), self._outputs)
 
     def _child_run(self, name: str | None, run_id: str | None, outputs: str | None) -> Self:
-        child = self._relative(run_id or new_child(self._run_id), outputs)
+        child = self._relative(child_id(self._run_id, run_id), outputs)
         self._tell({"child": child.id})
-        if name is not None:
-            child.display_name = name
+        if name or run_id not in (None, child.id):
+            child.display_name = str(name or run_id)
         child.start()
         return child
 

@@ -82,6 +82,15 @@ class Place:
         if not any(isinstance(handler, OwnLog) for handler in LOGGER.handlers):
             LOGGER.addHandler(OwnLog(os.path.join(self.folder, "logs", self.key)))
 
+    def log_no_longer(self) -> None:
+        """Let it no longer go here: the run has ended before the process."""
+        here = os.path.join(self.folder, "")
+        for handler in [
+            one for one in LOGGER.handlers if isinstance(one, OwnLog) and one.baseFilename.startswith(here)
+        ]:
+            LOGGER.removeHandler(handler)
+            handler.close()
+
 
 def safe_parts(path: str) -> list[str]:
     """Split a path below the run folder. Raises UserError if it leads out of it, or is none."""

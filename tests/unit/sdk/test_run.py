@@ -319,12 +319,14 @@ def test_children_are_runs_of_their_own(run: Run) -> None:
     grandchild = child.child_run(run_id="mine")
     grandchild.log("B", 3)
     assert re.fullmatch(r"r1\.[0-9a-f]{8}", child.id)
+    assert grandchild.id == child.child_run(run_id="mine").id == child.child_run(run_id=grandchild.id).id
+    assert (child.name, grandchild.name) == ("first", "mine")
     assert (child.name, child.tags, child.get_file_names()) == ("first", {"x": "y"}, ["outputs/a"])
     assert run.get_file_names() == []
     assert run.get_metrics() == {"A": 1}
-    assert run.get_metrics(recursive=True) == {"r1": {"A": 1}, child.id: {"A": 2}, "mine": {"B": 3}}
+    assert run.get_metrics(recursive=True) == {"r1": {"A": 1}, child.id: {"A": 2}, grandchild.id: {"B": 3}}
     assert [each.id for each in run.get_children()] == [child.id]
-    assert [each.id for each in run.get_children(recursive=True)] == [child.id, "mine"]
+    assert [each.id for each in run.get_children(recursive=True)] == [child.id, grandchild.id]
     assert [each.id for each in run.get_children(recursive=True, tags="x")] == [child.id]
     assert [each.id for each in run.get_children(recursive=True, tags={"x": "z"})] == []
     assert [each.id for each in run.get_children(status="Running")] == [child.id]
