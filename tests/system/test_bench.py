@@ -105,13 +105,20 @@ def test_exec_compares_with_the_bare_command() -> None:
 def test_the_package_lists_its_benches() -> None:
     done = subprocess.run([sys.executable, "-m", "bench"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {line.split()[2].removeprefix("bench.") for line in done.stdout.splitlines()}
-    assert listed == {"throughput", "latency", "idle", "fan_in", "exec", "log_call"}
+    assert listed == {"throughput", "latency", "idle", "fan_in", "exec", "log_call", "aggregate"}
 
 
 def test_log_call_measures_a_call_and_says_who_is_not_there() -> None:
     result = bench("log_call", "--rounds", "1", "--share", "0.01", "--only", "ranklog")
     assert result.keys() == MACHINE | {"rounds", "versions", "missing", "ranklog"}
     assert result["ranklog"].keys() == {"us", "p50_us", "p99_us", "cpu_us"}
+
+
+def test_aggregate_reads_afresh_again_and_grown() -> None:
+    result = bench("aggregate", "--rounds", "1", "--ranks", "2", "--steps", "10000", "--points", "100")
+    times = {f"{name}_ms" for name in ("cold", "warm", "warm_max", "grown", "by_time", "all_series", "catalog")}
+    sealed = {"sealed_points_per_s", "sealed_bytes_per_point"}
+    assert result.keys() == MACHINE | {"rounds", "ranks", "steps", "points"} | times | sealed
 
 
 def test_a_bench_that_cannot_measure_says_so_in_one_line(tmp_path: Path) -> None:
