@@ -35,12 +35,14 @@ class InteractiveRun(Run):
     """A run that this process is. It ends with complete(), fail(), cancel(), or with the process."""
 
     _session: Session | None = None
-    """None for child runs, and once the run has ended."""
+    """None for child runs."""
+    _is_over: bool = False
 
     def complete(self, _set_status: bool = True) -> None:
         """End the run, and wait until all of it can be read. Warns if that takes too long."""
-        super().complete(_set_status)
-        self._end(exit_code=0)
+        if not self._is_over:
+            super().complete(_set_status)
+            self._end(exit_code=0)
 
     def fail(
         self,
@@ -49,21 +51,24 @@ class InteractiveRun(Run):
         _set_status: bool = True,
     ) -> None:
         """End the run as one that failed, and wait until all of it can be read."""
-        super().fail(error_details, error_code, _set_status)
-        self._end(exit_code=1)
+        if not self._is_over:
+            super().fail(error_details, error_code, _set_status)
+            self._end(exit_code=1)
 
     def cancel(self) -> None:
         """Give the run up, and wait until what there is of it can be read."""
-        super().cancel()
-        self._end(signal=TERMINATED)
+        if not self._is_over:
+            super().cancel()
+            self._end(signal=TERMINATED)
 
     def _end(self, exit_code: int | None = None, signal: int | None = None) -> None:
-        session, self._session = self._session, None
-        if session is None:
+        if self._session is None:
             return
-        session.leave(exit_code, signal)
-        if session.wait():
-            self._known_source = session.source()
+        self._is_over = True
+        self._writing.log_no_longer()
+        self._session.leave(exit_code, signal)
+        if self._session.wait():
+            self._known_source = self._session.source()
             self._place = None
 
 

@@ -49,7 +49,7 @@ class Errand:
     def agent_command(self, address: str) -> list[str]:
         """The command of the agent."""
         command = [sys.executable, "-m", "ranklog", "agent", "--collector", address, "--run", self.run_id]
-        command += ["--spool", self.spool, "--experiment", self.experiment, "--end-with", str(os.getpid())]
+        command += ["--spool", self.spool, "--experiment", self.experiment]
         command += ["--changed-since", f"{self.changed_since_s:.3f}"]
         if self.collector is None:
             command += ["--node-ip", os.environ.get("RANKLOG_NODE_IP") or own_address()]
