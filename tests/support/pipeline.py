@@ -107,11 +107,13 @@ class AgentProcess:
 class Pipeline:
     """One agent that watches `sources`, one collector, one run; none of them outlives the `with` block."""
 
-    def __init__(self, folder: Path, *agent_options: str, root: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *agent_options: str, root: Path | None = None, collector_options: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.sources = folder / "src"
         self.sources.mkdir(parents=True, exist_ok=True)
-        self.collector = CollectorProcess(folder, root)
+        self.collector = CollectorProcess(folder, root, *collector_options)
         self.collector.address = free_address()
         self.agent = self.new_agent(*(agent_options or ("--watch", f"{self.sources}/**")))
         self._agents = [self.agent]

@@ -56,7 +56,8 @@ def condition(read: Read, parent: int) -> APIRouter:
         503: {"model": answers.Health, "description": "The collector does not answer its agents."}
     }
     router.add_api_route(HEALTH, healthz, response_model=answers.Health, responses=unwell)
-    router.add_api_route("/metrics", metrics, response_class=Response)
+    text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}, "description": "The figures."}}
+    router.add_api_route("/metrics", metrics, response_class=Response, responses=text)
     return router
 
 

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ranklog_collector.http.errors import error_answer
 
-REQUEST_S = 20.0
+REQUEST_S = 10.0
 """How long a client may take to send a request's head."""
 STALLED_S = 60.0
 """How long a client may take nothing of what is sent to it."""

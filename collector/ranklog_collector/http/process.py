@@ -31,6 +31,7 @@ LEAVE_S = 3.0
 PUBLISH_S = 1.0
 """Between two publications of the collector's figures."""
 BACKLOG = 256
+PORT_MAX = 65535
 
 log = logging.getLogger("ranklog.collector")
 
@@ -150,11 +151,12 @@ def _listen(address: str) -> socket.socket:
         raise ConfigError(f"HTTP needs {', '.join(missing)}: pip install 'ranklog[collector]'")
     host, colon, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isdecimal():
+    # The system's own look-up would take the port modulo 65536.
+    if not colon or not host or not port.isdecimal() or int(port) > PORT_MAX:
         raise ConfigError(f"{address!r} is no address: say HOST:PORT")
     try:
         family, _, _, _, place = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
         return socket.create_server(place[:2], family=family, backlog=BACKLOG)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot listen on {address} for HTTP: {reason}") from None

@@ -22,7 +22,7 @@ CONNECTIONS_MAX = 1000
 HEAD_BYTES_MAX = 64 << 10
 FAREWELL_S = 1
 """How long what is being answered has to come to an end."""
-STUCK_S = 30
+STUCK_S = 15
 """After so long without a sign of life the process is ended, to be started again: nothing else stops a regular
 expression that takes for ever."""
 NICENESS = 5

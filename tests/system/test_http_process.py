@@ -1,0 +1,204 @@
+"""The HTTP process: it belongs to its collector, comes back if it dies, and lets in who may come in."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.collector_process import CollectorProcess
+from tests.support.http_api import Api, api_of
+from tests.support.pipeline import wait_until
+
+TOKEN = "sésame, ouvre-toi"
+Start = Callable[..., CollectorProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a collector that serves HTTP."""
+    started = []
+
+    def begin(*options: str, http: str = "127.0.0.1:0") -> CollectorProcess:
+        collector = CollectorProcess(tmp_path, None, "--http", http, *options)
+        started.append(collector)
+        collector.start()
+        return collector
+
+    yield begin
+    for collector in started:
+        collector.kill()
+
+
+def served(collector: CollectorProcess, **options: object) -> Api:
+    api = api_of(collector.log, **options)  # type: ignore[arg-type]
+    api.await_answer()
+    return api
+
+
+def child_of(collector: CollectorProcess) -> psutil.Process:
+    (child,) = psutil.Process(collector.pid).children()
+    return child
+
+
+def is_free(api: Api) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((api.host, api.port))
+        except OSError:
+            return False
+        return True
+
+
+def test_it_is_announced_and_ends_with_its_collector(start: Start) -> None:
+    collector = start()
+    api = served(collector)
+    assert api.json("/runs") == {"runs": [], "cursor": None}
+    child = child_of(collector)
+    assert collector.stop() == 0
+    assert not child.is_running()
+    assert is_free(api)
+    assert "ended with" not in collector.log.read_text()
+
+
+def test_killed_it_comes_back_at_the_same_address(start: Start) -> None:
+    collector = start()
+    api = served(collector)
+    child = child_of(collector)
+    child.kill()
+    wait_until(
+        lambda: "the HTTP process ended with SIGKILL; it is started again" in collector.log.read_text(), "a word"
+    )
+    api.await_answer()
+    assert child_of(collector) != child
+    assert api.json("/runs")["runs"] == []
+
+
+def test_it_does_not_outlive_a_collector_that_is_killed(start: Start) -> None:
+    collector = start()
+    api = served(collector)
+    child = child_of(collector)
+    collector.kill()
+    wait_until(lambda: not child.is_running(), "it has ended")
+    assert is_free(api)
+    again = start(http=f"{api.host}:{api.port}")
+    assert served(again).json("/runs")["runs"] == []
+
+
+def test_stopping_waits_for_nobody_who_watches_or_loads(start: Start, tmp_path: Path) -> None:
+    collector = start()
+    api = served(collector)
+    idle = socket.create_connection((api.host, api.port))
+    assert collector.stop() == 0
+    with idle:
+        assert idle.recv(1) == b""
+
+
+def test_a_collector_that_hangs_is_unwell(start: Start) -> None:
+    collector = start()
+    api = served(collector)
+    os.kill(collector.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: api.get("//healthz").status == 503, "its silence is noticed")
+        assert api.json("/runs")["runs"] == []
+    finally:
+        os.kill(collector.pid, signal.SIGCONT)
+    wait_until(lambda: api.get("//healthz").json() == {"status": "ok"}, "it is well again")
+
+
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def test_with_a_token_nobody_else_is_let_in(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    api = served(start("--token-file", str(tmp_path / "token")))
+    bearer = f"Bearer {TOKEN}".encode().decode("latin-1")
+    for path in ("/runs", "/openapi.json", "/nothing", "//metrics", "//", "/runs/r1/events"):
+        refused = api.get(path)
+        assert (refused.status, refused.code) == (401, "unauthorized")
+        assert refused.headers["WWW-Authenticate"].startswith("Basic")
+        assert api.get(path, Authorization=bearer).status in (200, 404)
+    for wrong in (
+        "Bearer",
+        "Bearer ",
+        "Bearer sesame",
+        bearer + "x",
+        basic("me", "wrong"),
+        basic(TOKEN, ""),
+        "Basic !",
+        "Basic",
+        f"Digest {TOKEN}".encode().decode("latin-1"),
+        "",
+    ):
+        assert api.get("/runs", Authorization=wrong).status == 401
+    assert api.get("/runs", Authorization=basic("anybody", TOKEN)).status == 200
+    assert api.get("/runs", Authorization=bearer.replace("Bearer", "bearer"), Host="head-node").status == 200
+    assert api.get("//healthz").status == 200
+
+
+def test_the_token_is_not_to_be_seen_in_the_process_list(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("sesame\n")
+    collector = start("--token-file", str(tmp_path / "token"))
+    served(collector)
+    child = child_of(collector)
+    assert not any("sesame" in word for word in [*child.cmdline(), *child.environ().values()])
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_it_speaks_tls_with_the_collectors_certificate(start: Start, tmp_path: Path) -> None:
+    openssl(
+        tmp_path, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=head", "-addext",
+        "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem",
+    )  # fmt: skip
+    collector = start("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    assert "HTTP on https://" in collector.log.read_text()
+    api = served(collector, tls=ssl.create_default_context(cafile=str(tmp_path / "cert.pem")))
+    assert api.json("/runs")["runs"] == []
+    with pytest.raises((OSError, HTTPException)):
+        Api(api.host, api.port).get("/runs")
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "127.0.0.1", ":7071", "127.0.0.1:", "127.0.0.1:99999", "no.such.host.invalid:0"]
+)
+def test_an_address_that_is_none_is_said_at_the_start(tmp_path: Path, address: str) -> None:
+    assert "cannot listen" in refused(tmp_path, address) or "is no address" in refused(tmp_path, address)
+
+
+def test_a_port_that_is_taken_is_said_at_the_start(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert f"cannot listen on {address} for HTTP: Address already in use" in refused(tmp_path, address)
+
+
+def refused(folder: Path, address: str) -> str:
+    command = [sys.executable, "-m", "ranklog", "collector", "--root", str(folder), "--grpc", "127.0.0.1:0"]
+    done = subprocess.run([*command, "--http", address], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_who_listens_for_everybody_without_a_token_is_warned(start: Start) -> None:
+    collector = start(http="0.0.0.0:0")
+    assert "warning: 0.0.0.0:0 is open to anybody" in collector.log.read_text()
+    api = api_of(collector.log)
+    Api("127.0.0.1", api.port).await_answer()
+    assert Api("127.0.0.1", api.port).get("/runs", Host="head-node").status == 200
