@@ -35,11 +35,11 @@ MESSAGE_OVERHEAD = 1 << 20
 class Collector:
     """A collector that serves."""
 
-    def __init__(self, address: str, http_address: str | None, runs: Runs) -> None:
+    def __init__(self, address: str, url: str | None, runs: Runs) -> None:
         self.address = address
         """host:port that agents connect to."""
-        self.http_address = http_address
-        """host:port that HTTP is served on, if it is."""
+        self.url = url
+        """Where HTTP is served, if it is."""
         self.runs = runs
 
     async def wait_run_ended(self, run_id: str) -> str:
@@ -67,13 +67,13 @@ async def serving(config: Config) -> AsyncIterator[Collector]:
     )
     server = grpc.aio.server(options=_options(config))
     server.add_generic_rpc_handlers((IngestService(runs, config.token, config.limits).handler(),))
-    async with http.serving(config, runs.figures) as http_address:
+    async with http.serving(config, runs.figures) as url:
         address = _listen(server, config)
         serve = asyncio.create_task(runs.serve())
         try:
             await asyncio.wait_for(server.start(), START_TIMEOUT_S)
             async with sealing(runs.points):
-                yield Collector(address, http_address, runs)
+                yield Collector(address, url, runs)
         finally:
             runs.farewell()
             await server.stop(FAREWELL_S)

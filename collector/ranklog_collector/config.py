@@ -15,6 +15,16 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Http:
+    """The HTTP API."""
+
+    address: str
+    """host:port to listen on; port 0 takes any free one."""
+    token: str | None = None
+    """What clients have to show."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one collector lets its agents do."""
 
@@ -42,14 +52,14 @@ class Config:
     """The folder of all run folders."""
     grpc: str = "127.0.0.1:7070"
     """host:port to listen on; port 0 takes any free one."""
-    http: str | None = None
-    """host:port to serve HTTP on, likewise; None: not at all."""
+    http: Http | None = None
+    """None: it serves none."""
     token: str | None = None
-    """What agents and HTTP clients have to show."""
+    """What agents have to show."""
     tls: Tls | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody who reaches the ports may write and read runs."""
+        """Whether anybody who reaches the port may write runs."""
         return self.token is None and (self.tls is None or self.tls.client_ca is None)

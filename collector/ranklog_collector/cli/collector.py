@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ranklog_collector.config import Config, Limits, Tls
+from ranklog_collector.config import Config, Http, Limits, Tls
 from ranklog_collector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def collector(**options: Any) -> None:
     logging.basicConfig(format="ranklog collector: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         config = _config(options)
-        for address in (config.grpc, config.http):
+        for address in (config.grpc, options["http"]):
             if config.is_open and address is not None and not _is_loopback(address):
                 _say(f"warning: {address} is open to anybody who reaches it; give a --token-file or a --client-ca")
         # gRPC reads this when it is imported; what is wrong with a peer is said in our own words.
@@ -75,7 +75,7 @@ def _config(options: dict[str, Any]) -> Config:
     return Config(
         root=options["root"] or os.environ.get("RANKLOG_ROOT") or "ranklog-runs",
         grpc=options["grpc"] or f"{'0.0.0.0' if is_guarded else '127.0.0.1'}:{PORT}",
-        http=options["http"],
+        http=Http(options["http"], token) if options["http"] else None,
         token=token,
         tls=tls,
         limits=Limits(
@@ -122,8 +122,8 @@ def _is_loopback(address: str) -> bool:
 
 def _on_ready(ready: Collector, config: Config, port_file: str | None) -> None:
     _say(f"ready on {ready.address}, run folders are below {os.path.abspath(config.root)}")
-    if ready.http_address is not None:
-        _say(f"HTTP on {'http' if config.tls is None else 'https'}://{ready.http_address}/api/v1/runs")
+    if ready.url is not None:
+        _say(f"HTTP on {ready.url}/api/v1/runs")
     if port_file:
         _write(port_file, ready.address.rpartition(":")[2] + "\n")
 

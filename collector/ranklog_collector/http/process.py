@@ -15,7 +15,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from ranklog_collector.config import Config
+from ranklog_collector.config import Config, Http
 from ranklog_collector.core.figures import Figures
 from ranklog_collector.errors import ConfigError
 from ranklog_collector.http.figures import publish
@@ -38,18 +38,21 @@ log = logging.getLogger("ranklog.collector")
 
 @asynccontextmanager
 async def serving(config: Config, figures: Callable[[], Figures]) -> AsyncIterator[str | None]:
-    """Serve HTTP for the length of the block, if the collector is to; yields host:port.
+    """Serve HTTP for the length of the block, if the collector is to; yields the URL.
 
     `figures` tells how the collector is. Raises ConfigError.
     """
     if config.http is None:
         yield None
         return
-    listening = _listen(config.http)
+    listening = _listen(config.http.address)
     stopping = asyncio.Event()
-    task = asyncio.create_task(_HttpProcess(listening, config, figures, stopping).run())
+    task = asyncio.create_task(
+        _HttpProcess(listening, _settings(config, config.http, listening), figures, stopping).run()
+    )
     try:
-        yield f"{config.http.rpartition(':')[0]}:{listening.getsockname()[1]}"
+        scheme, host = "http" if config.tls is None else "https", config.http.address.rpartition(":")[0]
+        yield f"{scheme}://{host}:{listening.getsockname()[1]}"
     finally:
         stopping.set()
         await task
@@ -59,20 +62,12 @@ class _HttpProcess:
     """Serves a listening socket, which is closed when `run`, its life, is over."""
 
     def __init__(
-        self, listening: socket.socket, config: Config, figures: Callable[[], Figures], stopping: asyncio.Event
+        self, listening: socket.socket, settings: Settings, figures: Callable[[], Figures], stopping: asyncio.Event
     ) -> None:
         self._listening = listening
+        self._settings = settings
         self._figures = figures
         self._stopping = stopping
-        self._settings = Settings(
-            root=os.path.abspath(config.root),
-            token=config.token,
-            tls=config.tls,
-            is_loopback=ipaddress.ip_address(listening.getsockname()[0]).is_loopback,
-            socket=listening.fileno(),
-            figures=os.memfd_create("figures"),
-            parent=os.getpid(),
-        )
 
     async def run(self) -> None:
         """Keep a process alive until it is time to stop."""
@@ -142,6 +137,18 @@ async def _tell(process: Process) -> None:
     assert process.stderr is not None
     while line := await process.stderr.readline():
         log.warning("http: %s", line.decode(errors="replace").rstrip())
+
+
+def _settings(config: Config, http: Http, listening: socket.socket) -> Settings:
+    return Settings(
+        root=os.path.abspath(config.root),
+        token=http.token,
+        tls=config.tls,
+        is_loopback=ipaddress.ip_address(listening.getsockname()[0]).is_loopback,
+        socket=listening.fileno(),
+        figures=os.memfd_create("figures"),
+        parent=os.getpid(),
+    )
 
 
 def _listen(address: str) -> socket.socket:
