@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from ranklog_collector.core.point_columns import Ints, Points
 from ranklog_collector.core.point_values import KINDS, NUMBERS, TYPES, decode
-from ranklog_collector.core.points import Arrays, Fact, Ints, Names, Parsed, arrays
+from ranklog_collector.core.points import Fact, Names, Parsed
 
 _VERSION = 1
 _TYPE_NAMES = tuple(TYPES)
@@ -63,13 +64,14 @@ class Totals:
     damaged: int = 0
     lost: int = 0
 
-    def add(self, parsed: Parsed, end: int) -> Arrays:
+    def add(self, parsed: Parsed, end: int) -> Points:
         """Take in what was read up to `end`; `parsed` has its names from ours. Returns its points."""
-        codes = np.array(parsed.columns.names, np.int64)
+        points = parsed.points
+        codes = points.names
         self.metrics += [Total() for _ in range(len(self.metrics), len(self.names.all))]
-        order = np.argsort(codes, kind="stable")
+        order = np.arange(len(codes)) if len(self.names.all) == 1 else np.argsort(codes, kind="stable")
         groups = _groups(codes[order])
-        points = arrays(parsed.columns, self._ordinals(order, codes, groups))
+        points.number(self._ordinals(order, codes, groups))
         for first, last in groups:
             self._add_metric(self.metrics[codes[order[first]]], points, order[first:last])
         for fact in parsed.facts:
@@ -87,7 +89,7 @@ class Totals:
         return n
 
     @staticmethod
-    def _add_metric(total: Total, points: Arrays, rows: Ints) -> None:
+    def _add_metric(total: Total, points: Points, rows: Ints) -> None:
         values, steps, last = points.values[rows], points.steps[rows], rows[-1]
         finite = values[np.isfinite(values)]
         if not total.count:

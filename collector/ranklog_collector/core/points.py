@@ -5,31 +5,20 @@ Lines come in blocks. Nearly all are one plain value each, so these are taken by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import orjson
 
-from ranklog_collector.core.point_values import KINDS, SCALAR, TYPES, encode, encode_json
+from ranklog_collector.core.point_columns import Ints, Points, Rows, joined, scalars
+from ranklog_collector.core.point_lines import Line, Lines
+from ranklog_collector.core.point_values import KINDS, SCALAR, encode_json
 
-LINE_BYTES_MAX = 16 << 20
-"""Longer lines are skipped."""
-_BEGINNING = b'{"t":'
-_BEGINNINGS_MAX = 64
-"""In so many places of a damaged line the next writer's is looked for."""
-_ALONE = 16
-"""So many lines are no longer halved to find the damaged one."""
 _TIME_MAX = (1 << 63) - 1
 _COUNT_MAX = 1 << 40
 _PLAIN = frozenset(("t", "k", "v", "s"))
 _FACTS = frozenset(("artifact", "tag", "property", "param", "set", "child", "status"))
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +31,6 @@ class Fact:
     value: str | None
     time: int
     at: int
-
-
-@dataclass(slots=True)
-class Columns:
-    """Points in the order of their lines; `names`, `kinds` and `types` are numbers of names, KINDS and TYPES."""
-
-    names: list[int] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    at: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    steps: list[int | None] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
-    """As JSON has them; of lists, rows and tables as text."""
 
 
 @dataclass(slots=True)
@@ -83,12 +58,26 @@ class Names:
 class Parsed:
     """What a block of lines says."""
 
-    columns: Columns = field(default_factory=Columns)
     facts: list[Fact] = field(default_factory=list)
     damaged: int = 0
     """Lines that say nothing that can be, or of which only the end is one; also those that were too long."""
     lost: int = 0
     """Lines that their writers could not write."""
+    rows: Rows = field(default_factory=Rows)
+    """Points that have not become arrays yet: those behind `parts`."""
+    parts: list[Points] = field(default_factory=list)
+
+    def add(self, points: Points) -> None:
+        """Let points follow those that there are."""
+        if self.rows.at:
+            self.parts.append(self.rows.points())
+            self.rows = Rows()
+        self.parts.append(points)
+
+    @property
+    def points(self) -> Points:
+        """All points, in the order of their lines."""
+        return joined([*self.parts, self.rows.points()] if self.rows.at else self.parts)
 
 
 class _NonsenseError(Exception):
@@ -98,127 +87,67 @@ class _NonsenseError(Exception):
 def parse(data: bytes, offset: int, names: Names) -> Parsed:
     """Read whole lines, the first of which is at `offset` of its file."""
     parsed = Parsed()
-    lines = data.split(b"\n")
-    lines.pop()  # what stands behind the last newline is not there yet
-    lengths = np.fromiter(map(len, lines), np.int64, len(lines)) + 1
-    starts = (np.cumsum(lengths) - lengths + offset).tolist()
-    for loaded, found_starts in _load(lines, starts, parsed):
-        _take(loaded, found_starts, names, parsed)
+    lines = Lines(data, offset)
+    for loaded, starts in lines:
+        _take(loaded, starts, names, parsed)
+    parsed.damaged += lines.damaged
     return parsed
 
 
-# ---- lines to objects ------------------------------------------------------------------------------------------------
-
-
-def _load(lines: list[bytes], starts: list[int], parsed: Parsed) -> Iterator[tuple[list[Line], list[int]]]:
-    """All lines at once if none is damaged, else those before the damage, and so on."""
-    loaded = _objects(lines)
-    if loaded is not None:
-        yield loaded, starts
+def _take(loaded: list[Line], starts: Ints, names: Names, parsed: Parsed) -> None:
+    """Take plain lines by columns, and the lines between them one by one."""
+    lengths = set(map(len, loaded))
+    if len(lengths) == 1 and (points := _plain(loaded, starts, names, lengths.pop())) is not None:
+        parsed.add(points)
         return
-    if len(lines) > _ALONE:
-        middle = len(lines) // 2
-        yield from _load(lines[:middle], starts[:middle], parsed)
-        yield from _load(lines[middle:], starts[middle:], parsed)
-        return
-    for line, start in zip(lines, starts, strict=True):
-        one = _load_one(line, parsed)
-        if one is not None:
-            yield [one], [start]
-
-
-def _objects(lines: list[bytes]) -> list[Line] | None:
-    if len(max(lines, key=len, default=b"")) > LINE_BYTES_MAX:
-        return None
-    try:
-        loaded: list[Line] = orjson.loads(b"[" + b",".join(lines) + b"]")
-    except orjson.JSONDecodeError:
-        return None
-    return loaded if len(loaded) == len(lines) and set(map(type, loaded)) <= {dict} else None
-
-
-def _load_one(line: bytes, parsed: Parsed) -> Line | None:
-    if len(line) > LINE_BYTES_MAX:
-        parsed.damaged += 1
-        return None
-    whole = _object(line)
-    if whole is not None:
-        return whole
-    if not line.strip(b"\0 \r\t"):
-        return None  # nothing was lost
-    parsed.damaged += 1
-    end = len(line)
-    for _ in range(_BEGINNINGS_MAX):
-        end = line.rfind(_BEGINNING, 0, end)
-        if end < 0:
-            break
-        if (found := _object(line[end:])) is not None:
-            return found
-    return None
-
-
-def _object(line: bytes) -> Line | None:
-    try:
-        loaded = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return loaded if type(loaded) is dict else None
-
-
-# ---- objects to columns ----------------------------------------------------------------------------------------------
-
-
-def _take(loaded: list[Line], starts: list[int], names: Names, parsed: Parsed) -> None:
-    """Take runs of plain lines by columns, and the lines between them one by one."""
     shapes = list(map(tuple, loaded))
-    is_plain = {shape: _is_plain(shape) for shape in set(shapes)}
-    if all(is_plain.values()):
-        _take_plain(loaded, starts, names, parsed)
-        return
+    plain = {shape: len(shape) if _is_plain(shape) else 0 for shape in set(shapes)}
     begin = 0
-    for index, shape in enumerate(shapes):
-        if not is_plain[shape]:
-            if begin < index:
-                _take_plain(loaded[begin:index], starts[begin:index], names, parsed)
-            _take_guarded(loaded[index], starts[index], names, parsed)
-            begin = index + 1
-    if begin < len(loaded):
-        _take_plain(loaded[begin:], starts[begin:], names, parsed)
+    while begin < len(loaded):
+        length, end = plain[shapes[begin]], begin + 1
+        while length and end < len(loaded) and plain[shapes[end]] == length:
+            end += 1
+        points = _plain(loaded[begin:end], starts[begin:end], names, length) if length else None
+        if points is not None:
+            parsed.add(points)
+        else:
+            for line, start in zip(loaded[begin:end], starts[begin:end].tolist(), strict=True):
+                _take_guarded(line, start, names, parsed)
+        begin = end
 
 
 def _is_plain(shape: tuple[str, ...]) -> bool:
-    return shape[:2] == ("t", "k") and "v" in shape and _PLAIN.issuperset(shape)
+    return "t" in shape and "k" in shape and "v" in shape and _PLAIN.issuperset(shape)
 
 
-def _take_plain(loaded: list[Line], starts: list[int], names: Names, parsed: Parsed) -> None:
-    times = [line["t"] for line in loaded]
-    keys = [line["k"] for line in loaded]
-    steps = [line.get("s") for line in loaded]
-    is_sound = (
-        set(map(type, times)) == {int}
-        and set(map(type, keys)) == {str}
-        and min(times) >= 0
-        and max(times) <= _TIME_MAX
-        and _are_steps(steps)
-    )
-    if not is_sound:
-        for line, start in zip(loaded, starts, strict=True):
-            _take_guarded(line, start, names, parsed)
-        return
-    numbers = {key: names.number("", key) for key in dict.fromkeys(keys)}
-    columns = parsed.columns
-    columns.names += [numbers[key] for key in keys]
-    columns.kinds += [SCALAR] * len(loaded)
-    columns.times += times
-    columns.at += starts
-    columns.places += [0] * len(loaded)
-    columns.steps += steps
-    columns.values += [line["v"] for line in loaded]
-
-
-def _are_steps(steps: list[Any]) -> bool:
-    logged = steps if None not in steps else [step for step in steps if step is not None]
-    return not logged or (set(map(type, logged)) == {int} and min(logged) >= -_TIME_MAX and max(logged) <= _TIME_MAX)
+def _plain(loaded: list[Line], starts: Ints, names: Names, length: int) -> Points | None:
+    """Take lines that are all a value with a step, or all one without; None if they are not or make no sense."""
+    if length not in (3, 4):
+        return None
+    try:
+        times = list(map(itemgetter("t"), loaded))
+        keys = list(map(itemgetter("k"), loaded))
+        values = list(map(itemgetter("v"), loaded))
+        steps = list(map(itemgetter("s"), loaded)) if length == 4 else None
+    except KeyError:
+        return None
+    if set(map(type, times)) != {int} or set(map(type, keys)) != {str}:
+        return None
+    if steps is not None and set(map(type, steps)) != {int}:
+        return None
+    try:
+        moments = np.array(times, np.int64)
+        logged = np.zeros(len(loaded), np.int64) if steps is None else np.array(steps, np.int64)
+    except OverflowError:
+        return None
+    if moments.min() < 0:
+        return None
+    known = {key: names.number("", key) for key in dict.fromkeys(keys)}
+    if len(known) == 1:
+        numbers = np.full(len(loaded), known[keys[0]], np.int64)
+    else:
+        numbers = np.array([known[key] for key in keys], np.int64)
+    return scalars(numbers, moments, starts, logged, np.zeros(len(loaded), bool) if steps is None else None, values)
 
 
 def _take_guarded(line: Line, start: int, names: Names, parsed: Parsed) -> None:
@@ -250,15 +179,15 @@ class _Taker:
         if not _FACTS.isdisjoint(line):
             self._take_facts()
         lost = _count(line.get("lost", 0))
-        columns = parsed.columns
+        rows = parsed.rows
         for place, (key, kind, time, step, value) in enumerate(self._points):
-            columns.names.append(self._names.number(self._run, key))
-            columns.kinds.append(kind)
-            columns.times.append(time)
-            columns.at.append(self._start)
-            columns.places.append(place)
-            columns.steps.append(step)
-            columns.values.append(value)
+            rows.names.append(self._names.number(self._run, key))
+            rows.kinds.append(kind)
+            rows.times.append(time)
+            rows.at.append(self._start)
+            rows.places.append(place)
+            rows.steps.append(step)
+            rows.values.append(value)
         parsed.facts += self._facts
         parsed.lost += lost
 
@@ -349,58 +278,3 @@ def _count(value: Any) -> int:
 def _step(value: Any) -> int | None:
     """A step that is no integer of 64 bits is as good as none; its point is kept."""
     return value if type(value) is int and -_TIME_MAX <= value <= _TIME_MAX else None
-
-
-# ---- columns to arrays -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Arrays:
-    """Points as arrays of equal length, in the order of their lines."""
-
-    names: Ints
-    kinds: Ints
-    times: Ints
-    at: Ints
-    places: Ints
-    steps: Ints
-    n: Ints
-    types: Ints
-    values: Floats
-    """NaN also where there is no number: `types` tells."""
-    texts: list[str | None] | None
-    """None if there are none."""
-
-    def __len__(self) -> int:
-        """How many points."""
-        return len(self.at)
-
-
-def arrays(columns: Columns, n: Ints) -> Arrays:
-    """Make arrays of columns; `n` is each point's ordinal, which stands for a step that was not logged."""
-    types, values, texts = _values(columns.values, columns.kinds)
-    if None in columns.steps:
-        steps = np.array([n[i] if step is None else step for i, step in enumerate(columns.steps)], np.int64)
-    else:
-        steps = np.array(columns.steps, np.int64)
-    return Arrays(
-        np.array(columns.names, np.int64),
-        np.array(columns.kinds, np.int64),
-        np.array(columns.times, np.int64),
-        np.array(columns.at, np.int64),
-        np.array(columns.places, np.int64),
-        steps,
-        n,
-        types,
-        values,
-        texts,
-    )
-
-
-def _values(values: list[Any], kinds: list[int]) -> tuple[Ints, Floats, list[str | None] | None]:
-    if set(map(type, values)) == {float}:
-        return np.full(len(values), TYPES["float"], np.int64), np.array(values, np.float64), None
-    encoded = [encode(value, kind) for value, kind in zip(values, kinds, strict=True)]
-    types, numbers, texts = (list(column) for column in zip(*encoded, strict=True)) if encoded else ([], [], [])
-    has_text = any(text is not None for text in texts)
-    return np.array(types, np.int64), np.array(numbers, np.float64), texts if has_text else None

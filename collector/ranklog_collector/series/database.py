@@ -8,14 +8,14 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from ranklog_collector.core.point_columns import Points
 from ranklog_collector.core.point_totals import Totals
 from ranklog_collector.core.point_values import KINDS, TYPES
-from ranklog_collector.core.points import Arrays
 
 COLUMNS = "stream, run, key, kind, step, n, t, line, place, value, type, text"
 _TABLE = """(stream INTEGER, run VARCHAR, key VARCHAR, kind VARCHAR, step BIGINT, n BIGINT, t BIGINT, line BIGINT,
     place INTEGER, value DOUBLE, type VARCHAR, text VARCHAR)"""
-Row = tuple[int, Totals, Arrays]
+Row = tuple[int, Totals, Points]
 
 
 def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 
 import duckdb
 
+from ranklog_collector.core.point_columns import Points
 from ranklog_collector.core.point_totals import Totals, TotalsError, load_totals
-from ranklog_collector.core.points import Arrays, Parsed, parse
+from ranklog_collector.core.points import Parsed, parse
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.series import database as db
@@ -42,7 +43,7 @@ def metric_streams(folder: RunFolder) -> list[Stream]:
     return [stream for stream in folder.state.streams.values() if stream.role == "metrics" and stream.snapshot is None]
 
 
-def feed(totals: Totals, block: Block) -> Arrays:
+def feed(totals: Totals, block: Block) -> Points:
     """Add a block to totals and return its points."""
     parsed = parse(block.data, block.begin, totals.names) if block.data else Parsed(damaged=1)
     return totals.add(parsed, block.end)
@@ -131,14 +132,15 @@ def _write(
     new = Segment(kept[-1].end if kept else 0, totals.end)
     where = stream_folder(root, stream)
     os.makedirs(where, exist_ok=True)
-    source = f"SELECT {db.COLUMNS} FROM {_FRESH}"
-    if replaced := [os.path.join(where, segment.name) for segment in segments[len(kept) :]]:
-        source += f" UNION ALL SELECT {db.COLUMNS} FROM {db.parquet(replaced)}"
+    replaced = [os.path.join(where, segment.name) for segment in segments[len(kept) :]]
+    relations = [db.parquet(replaced), _FRESH] if replaced else [_FRESH]
+    source = " UNION ALL ".join(f"SELECT {db.COLUMNS} FROM {relation}" for relation in relations)
+    if len(totals.names.all) > 1:
+        source += " ORDER BY run, key, line, place"
     temporary = os.path.join(where, f".{new.name}")
     described = f"{{{db.quoted(TOTALS)}: {db.quoted(totals.dump())}, {db.quoted(TAIL)}: '{tail}'}}"
     database.execute(
-        f"COPY ({source} ORDER BY run, key, line, place) TO {db.quoted(temporary)} "
-        f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {described})"
+        f"COPY ({source}) TO {db.quoted(temporary)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {described})"
     )
     _sync(temporary)
     os.rename(temporary, os.path.join(where, new.name))
