@@ -17,18 +17,17 @@ from ranklog_collector.http.sending import file_answer, zip_answer
 from ranklog_collector.reading.archive import files, zipped
 from ranklog_collector.reading.folder import NotThereError
 from ranklog_collector.reading.inside import OutsideError, open_inside
-from ranklog_collector.views import logs, metrics, runs
+from ranklog_collector.views import logs, runs
 from ranklog_collector.views.files import file_views
 from ranklog_collector.views.logs import log_page
-from ranklog_collector.views.metrics import aggregate_view, metric_views, record_page, series_views
 from ranklog_collector.views.processes import process_views
 from ranklog_collector.views.runs import run_page, run_view
 
 PREFIX = "/api/v1"
 PAGE_MAX = 1000
 LINES_MAX = 10_000
-RECORDS_MAX = 100_000
-POINTS_MAX = 100_000
+RECORDS, RECORDS_MAX = 1000, 100_000
+POINTS, POINTS_MAX = 1000, 100_000
 NUMBER_MAX = 1 << 31
 TEXT_MAX = 4096
 
@@ -147,10 +146,14 @@ def _add_files(router: APIRouter, folders: Folders) -> None:
 
 
 def _add_metrics(router: APIRouter, folders: Folders) -> None:
+    """Add what needs DuckDB and numpy, which are loaded when the first one asks: they take 50 MB."""
+
     def list_metrics(
         run: RunName, resources: Annotated[bool, Query(description="Also those of agents.")] = False
     ) -> Response:
         """List the metrics."""
+        from ranklog_collector.views.metrics import metric_views
+
         with folders.opened(run) as (folder, child):
             return JsonAnswer({"metrics": metric_views(folder, child, resources)})
 
@@ -159,10 +162,12 @@ def _add_metrics(router: APIRouter, folders: Folders) -> None:
         key: Text = None,
         rank: Rank = None,
         resources: Resources = False,
-        limit: Annotated[int, Query(ge=1, le=RECORDS_MAX)] = metrics.LIMIT,
+        limit: Annotated[int, Query(ge=1, le=RECORDS_MAX)] = RECORDS,
         cursor: Cursor = None,
     ) -> Response:
         """List the points as they were logged, in the order of time."""
+        from ranklog_collector.views.metrics import record_page
+
         with folders.opened(run) as (folder, child):
             return JsonAnswer(record_page(folder, key, rank, child, limit, cursor, resources))
 
@@ -170,11 +175,13 @@ def _add_metrics(router: APIRouter, folders: Folders) -> None:
         run: RunName,
         key: Key,
         rank: Rank = None,
-        points: Points = metrics.POINTS,
+        points: Points = POINTS,
         x: Annotated[Literal["step", "time"], Query(description="What the points are ordered by.")] = "step",
         resources: Resources = False,
     ) -> Response:
         """Give a metric of each process, thinned with its extremes kept."""
+        from ranklog_collector.views.metrics import series_views
+
         with folders.opened(run) as (folder, child):
             return JsonAnswer({"series": series_views(folder, key, rank, child, points, x, resources)})
 
@@ -182,10 +189,12 @@ def _add_metrics(router: APIRouter, folders: Folders) -> None:
         run: RunName,
         key: Key,
         by: Annotated[Literal["step", "time"], Query(description="What a row stands for.")] = "step",
-        points: Points = metrics.POINTS,
+        points: Points = POINTS,
         resources: Resources = False,
     ) -> Response:
         """Give a metric over ranks, thinned with its extremes kept."""
+        from ranklog_collector.views.metrics import aggregate_view
+
         with folders.opened(run) as (folder, child):
             return JsonAnswer(aggregate_view(folder, key, by, child, points, resources))
 

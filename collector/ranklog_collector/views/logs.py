@@ -106,7 +106,7 @@ def log_page(
         silence_s=lambda stream: _silence_s(folder, stream),
         is_due=lambda: clock() - began > SEARCH_S,
     )
-    if cursor is not None:
+    if cursor:
         reader.go_to(cursors.logs(folder.run_id, cursor))
         tail = None
     blocks = reader.read(is_final=folder.state.has_ended)

@@ -65,7 +65,7 @@ def record_page(
     Of a metric that nobody has logged yet there are none. Raises QuestionError.
     """
     try:
-        found = records(folder, key, rank, child, cursor, limit, resources)
+        found = records(folder, key, rank, child, cursor or None, limit, resources)
     except UnknownMetricError:
         return {"records": [], "cursor": None}
     return {

@@ -15,7 +15,7 @@ from ranklog_collector.views import cursors
 from ranklog_collector.views.shapes import Json
 
 if TYPE_CHECKING:
-    from ranklog_collector.series.shapes import Child, Facts
+    from ranklog_collector.series.shapes import Child
 
 LIMIT = 100
 _RUNNING = "running"
@@ -44,10 +44,10 @@ def run_row(one: RunOverview, naming: Naming | None = None) -> Json:
 
 def naming_of(path: str) -> Naming:
     """Read from a run's points what people call it. Raises ReadingError."""
-    if not os.path.isdir(os.path.join(path, METRICS)):
+    if not _has_points(path):
         return None, {}
-    said = _facts(RunFolder(path, latest_marks=True))
-    return said.display_name, said.tags
+    said = _said(RunFolder(path, latest_marks=True))
+    return said["display_name"], said["tags"]
 
 
 def run_page(
@@ -72,27 +72,20 @@ def run_page(
 
 def run_view(folder: RunFolder, child: str = "") -> Json:
     """One run, or one of its child runs. Raises NotThereError."""
-    said, is_live = _facts(folder, child), folder.is_written and not folder.state.has_ended
-    row = run_row(overview_of(folder), (said.display_name, said.tags))
+    said, is_live = _said(folder, child), folder.is_written and not folder.state.has_ended
+    row = run_row(overview_of(folder), (said["display_name"], said["tags"]))
     if child:
         row |= _of_child(folder, child, row["state"])
-    return {
-        **row,
-        "description": said.description,
-        "properties": said.properties,
-        "params": said.params,
-        "children": [
-            {"run_id": one.run_id, "display_name": one.name, "state": _state(one, row["state"])}
-            for one in said.children
-        ],
-        "error": said.error,
-        "is_live": is_live and row["ended"] is None,
-    }
+    children = [
+        {"run_id": one.run_id, "display_name": one.name, "state": _state(one, row["state"])}
+        for one in said.pop("children")
+    ]
+    return {**row, **said, "children": children, "is_live": is_live and row["ended"] is None}
 
 
 def _of_child(folder: RunFolder, child: str, state: str) -> Json:
     parent = child.rpartition(".")[0]
-    for one in _facts(folder, parent).children:
+    for one in _said(folder, parent)["children"]:
         if one.run_id == child:
             return {
                 "run_id": child,
@@ -108,17 +101,41 @@ def _state(child: Child, of_run: str) -> str:
     return of_run if child.state == _RUNNING else child.state
 
 
-def _facts(folder: RunFolder, child: str = "") -> Facts:
-    # It loads what it needs for computing, which takes longer than what is asked here of most runs.
+def _said(folder: RunFolder, child: str = "") -> Json:
+    """What its points say of a run."""
+    if not _has_points(folder.path):
+        return {
+            "display_name": None,
+            "tags": {},
+            "description": None,
+            "properties": {},
+            "params": {},
+            "children": [],
+            "error": None,
+        }
+    # It loads what it needs for computing, which takes longer than all that is asked here of other runs.
     from ranklog_collector.series.facts import facts
 
-    return facts(folder, child)
+    said = facts(folder, child)
+    return {
+        "display_name": said.display_name,
+        "tags": said.tags,
+        "description": said.description,
+        "properties": said.properties,
+        "params": said.params,
+        "children": said.children,
+        "error": said.error,
+    }
+
+
+def _has_points(path: str) -> bool:
+    return os.path.isdir(os.path.join(path, METRICS))
 
 
 def _newest_first(
     entries: Sequence[RunEntry], experiment: str | None, states: Collection[str], cursor: str | None
 ) -> Iterator[RunOverview]:
-    before = None if cursor is None else cursors.of(cursor)
+    before = cursors.of(cursor) if cursor else None
     for entry in reversed(entries):
         if experiment is not None and entry.experiment != experiment:
             continue
