@@ -1,6 +1,6 @@
 """A small real training job: each rank fits a line to its own shard of data, by stochastic gradient descent.
 
-It needs nothing but Python, and writes what training jobs write: lines on stdout, a bar and warnings on stderr.
+It writes what training jobs write: lines on stdout, a bar and warnings on stderr, and its loss as a metric.
 
     mpirun -n 4 --oversubscribe ranklog exec -- python examples/train.py
 """
@@ -13,6 +13,8 @@ import os
 import random
 import sys
 import time
+
+from ranklog import Run
 
 RANK_VARIABLES = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
 BAR_WIDTH = 20
@@ -29,7 +31,7 @@ def shard(rank: int, points: int) -> list[tuple[float, float]]:
     return [(x, 3 * x - 1 + source.gauss(0, 0.1)) for x in xs]
 
 
-def train(rank: int, epochs: int, points: int, pause_s: float) -> float:
+def train(run: Run, rank: int, epochs: int, points: int, pause_s: float) -> float:
     data = shard(rank, points)
     slope = intercept = 0.0
     loss = float("inf")
@@ -40,11 +42,13 @@ def train(rank: int, epochs: int, points: int, pause_s: float) -> float:
             slope -= 0.05 * error * x
             intercept -= 0.05 * error
             total += error * error
+            run.log("squared error", error * error)
             if (index + 1) % (points // BAR_WIDTH) == 0:
                 show_progress(epoch, (index + 1) / points)
                 time.sleep(pause_s)
         sys.stderr.write("\n")
         loss = total / points
+        run.log("loss", loss, step=epoch)
         print(f"epoch {epoch} rank {rank} loss {loss:.5f} slope {slope:.3f} intercept {intercept:.3f}")
     return loss
 
@@ -66,7 +70,7 @@ def main() -> None:
     print(f"rank {rank} starts, pid {os.getpid()}")
     if rank == 0:
         logging.warning("learning rate is fixed; no schedule is configured")
-    loss = train(rank, options.epochs, options.points, options.pause)
+    loss = train(Run.get_context(), rank, options.epochs, options.points, options.pause)
     print(f"rank {rank} finished, loss {loss:.5f}")
 
 
