@@ -40,6 +40,9 @@ class Total:
     top_step: int = 0
     is_rising: bool = True
     """Whether each step was higher than the one before."""
+    earliest: int = 0
+    latest: int = 0
+    """Times, the lowest and the highest; `last_time` is that of the last point."""
     kind: str = "scalar"
     last_time: int = 0
     last_type: str = "null"
@@ -90,10 +93,13 @@ class Totals:
 
     @staticmethod
     def _add_metric(total: Total, points: Points, rows: Ints) -> None:
-        values, steps, last = points.values[rows], points.steps[rows], rows[-1]
+        values, steps, times, last = points.values[rows], points.steps[rows], points.times[rows], rows[-1]
         finite = values[np.isfinite(values)]
         if not total.count:
             total.first_step, total.top_step = int(steps[0]), int(steps[0]) - 1
+            total.earliest = int(times[0])
+        total.earliest = min(total.earliest, int(times.min()))
+        total.latest = max(total.latest, int(times.max()))
         total.is_rising = total.is_rising and bool(steps[0] > total.top_step and (np.diff(steps) > 0).all())
         total.top_step = max(total.top_step, int(steps.max()))
         total.last_step = int(steps[-1])

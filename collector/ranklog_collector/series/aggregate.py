@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -12,16 +11,16 @@ import numpy as np
 
 from ranklog_collector.core.point_totals import Total
 from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.series.memory import Known, Table, followed
 from ranklog_collector.series.points import RunPoints, points_of
 from ranklog_collector.series.selection import Writer, own_run, with_metric, writers
 from ranklog_collector.series.shapes import Aggregate
 from ranklog_collector.series.thin import kept
 
 _NO_RANK = -1
-_ROWS_MAX = 3_000_000
-"""So many rows of a run's tables are remembered, of about 90 bytes each."""
 _NUMBERS = """
-    SELECT whose.place, whose.rank, step, t + shift AS moment, value, attempt, line, points.place AS place_in_line
+    SELECT points.stream, whose.place, whose.rank, step, t + shift AS moment, value, attempt, line,
+        points.place AS place_in_line
     FROM {source} AS points JOIN whose USING (stream)
     WHERE run = ? AND key = ? AND value IS NOT NULL"""
 _LATEST = """
@@ -42,21 +41,11 @@ _STATISTICS = """
         FROM (SELECT *, CASE WHEN isfinite(value) THEN value END AS v FROM ({numbers}))
         GROUP BY 1
     ) ORDER BY x"""
-_BOUNDS = "SELECT min(moment) AS low, max(moment) AS high FROM ({numbers}) HAVING count(*) > 0"
+_FIRST_NEWS = """
+    SELECT min({x}) AS x FROM ({numbers}) AS numbers JOIN since USING (stream)
+    WHERE line >= "offset" HAVING count(*) > 0"""
 _FLOATS = ("min", "mean", "max", "std", "p50", "p99")
 _INTS = ("x", "count", "nonfinite", "min_rank", "max_rank")
-
-Table = dict[str, Any]
-"""Columns of an Aggregate."""
-
-
-@dataclass(slots=True)
-class _Known:
-    """A table, and what of the streams it covers."""
-
-    table: Table
-    covered: dict[int, int]
-    rewrites: int
 
 
 def aggregate(
@@ -71,7 +60,7 @@ def aggregate(
 
     By step each row is a real step, with one number of each rank: that of its newest attempt. Of each part of the axis
     the step with the lowest minimum and the one with the highest maximum are kept, and the first and the last. By time
-    each row is a span of equal length, with all numbers that fall into it. Raises UnknownMetricError.
+    each row is a span of 1, 2 or 5 times a power of ten, with all numbers that fall into it. Raises UnknownMetricError.
     """
     own = own_run(folder, run)
     with points_of(folder) as source:
@@ -103,51 +92,47 @@ class _Question:
         }
         self._identity = tuple((one.stream, one.place, one.attempt) for one in found)
 
-    # ---- by step ----------------------------------------------------------------------------------------------------
-
     def by_step(self) -> Table:
-        """All steps, of which those before the first that has news are known from before."""
-        memory = (self._run, self._key, "step")
-        known: _Known | None = self._recall(memory)
+        """A row for each step."""
+        return self._grown("step", "step", lambda first: f" AND step >= {first}")
+
+    def by_time(self, points: int) -> Table:
+        """A row for each span of time in which there are numbers; x is where it begins."""
+        low = min(total.earliest + writer.clock.offset_ns for writer, total in self._totals)
+        high = max(total.latest + writer.clock.offset_ns for writer, total in self._totals)
+        width = _span((high - low) // max(points, 1) + 1)
+        shift = int(self._whose["shift"].max())
+
+        def later(first: int) -> str:
+            # The second condition says no more, but can be held against what a segment knows of its rows.
+            return f" AND t + shift >= {first * width} AND t >= {first * width - shift}"
+
+        table = self._grown(("time", width), f"moment // {width}", later)
+        return {**table, "x": table["x"] * width}
+
+    def _grown(self, axis: Hashable, x: str, later: Callable[[int], str]) -> Table:
+        """All rows, of which those before the first that has news are known from before."""
+        question = (self._identity, self._run, self._key, axis)
+        known = self._source.memory.recall(question)
         if known is None:
-            table = self._steps(None)
+            table = self._statistics(x, "")
         elif known.covered == self._covered:
             return known.table
-        elif (first := self._first_news(known.covered)) is None:
+        elif (first := self._first_news(x, known.covered)) is None:
             table = known.table
         else:
             before = int(np.searchsorted(known.table["x"], first))
-            later = self._steps(first)
-            table = {name: np.concatenate((column[:before], later[name])) for name, column in known.table.items()}
-        self._remember(memory, table)
+            table = followed(known.table, slice(before), self._statistics(x, later(first)))
+        self._source.memory.remember(question, Known(table, self._covered))
         return table
 
-    def _first_news(self, covered: Mapping[int, int]) -> int | None:
-        """The lowest step of the points that are not covered."""
+    def _first_news(self, x: str, covered: Mapping[int, int]) -> int | None:
+        """The lowest x of the numbers that are not covered."""
         since = {stream: covered.get(stream, 0) for stream in self._covered}
-        relation = {
-            "stream": np.array(list(since), np.int64),
-            "offset": np.array(list(since.values()), np.int64),
-        }
+        relation = {"stream": np.array(list(since), np.int64), "offset": np.array(list(since.values()), np.int64)}
         with self._source.registered(since=relation):
-            found = self._source.query(
-                since,
-                lambda source: (
-                    f"""
-                    SELECT min(step) AS step FROM {source} JOIN since USING (stream)
-                    WHERE run = ? AND key = ? AND line >= "offset" HAVING count(*) > 0"""
-                ),
-                self._run,
-                self._key,
-            )
-        return int(found["step"][0]) if len(found["step"]) else None
-
-    def _steps(self, first: int | None) -> Table:
-        condition = "" if first is None else f" AND step >= {first}"
-        numbers = _NUMBERS + condition
-        if self._may_repeat_steps():
-            numbers = _LATEST.format(numbers=numbers)
-        return self._statistics("step", numbers)
+            found = self._ask(_FIRST_NEWS.replace("{x}", x), _NUMBERS, since)
+        return int(found["x"][0]) if len(found["x"]) else None
 
     def _may_repeat_steps(self) -> bool:
         """Whether a rank may have several numbers at a step."""
@@ -160,28 +145,11 @@ class _Question:
             for totals in of_place.values()
         )
 
-    # ---- by time ----------------------------------------------------------------------------------------------------
-
-    def by_time(self, points: int) -> Table:
-        """Equal spans from the first point to the last."""
-        memory = (self._run, self._key, points)
-        known = self._recall(memory)
-        if known is not None and known.covered == self._covered:
-            return known.table
-        bounds = self._ask(
-            "SELECT min(moment) AS low, max(moment) AS high FROM ({numbers}) HAVING count(*) > 0", _NUMBERS
-        )
-        low, high = (int(bounds[name][0]) if len(bounds[name]) else 0 for name in ("low", "high"))
-        width = (high - low) // max(points, 1) + 1
-        table = self._statistics(f"(moment - {low}) // {width}", _NUMBERS)
-        table["x"] = table["x"] * width + low
-        self._remember(memory, table)
-        return table
-
-    # ---- both -------------------------------------------------------------------------------------------------------
-
-    def _statistics(self, x: str, numbers: str) -> Table:
-        columns = self._ask(_STATISTICS.replace("{x}", x), numbers)
+    def _statistics(self, x: str, condition: str) -> Table:
+        numbers = _NUMBERS + condition
+        if x == "step" and self._may_repeat_steps():
+            numbers = _LATEST.format(numbers=numbers)
+        columns = self._ask(_STATISTICS.replace("{x}", x), numbers, dict.fromkeys(self._covered, 0))
         table: Table = {name: np.ma.filled(np.ma.asarray(columns[name], np.float64), np.nan) for name in _FLOATS}
         table |= {name: np.ma.filled(np.ma.asarray(columns[name], np.int64), _NO_RANK) for name in _INTS}
         odd = np.flatnonzero(table["count"] == table["nonfinite"])
@@ -193,22 +161,18 @@ class _Question:
                 table[name][odd] = value
         return table
 
-    def _ask(self, query: str, numbers: str) -> dict[str, Any]:
+    def _ask(self, query: str, numbers: str, since: Mapping[int, int]) -> dict[str, Any]:
         with self._source.registered(whose=self._whose):
             return self._source.query(
-                dict.fromkeys(self._covered, 0),
+                since,
                 lambda source: query.replace("{numbers}", numbers).replace("{source}", source),
                 self._run,
                 self._key,
             )
 
-    def _recall(self, memory: Any) -> _Known | None:
-        known: _Known | None = self._source.memory.get((self._identity, *memory))
-        return known if known is not None and known.rewrites == self._source.rewrites else None
 
-    def _remember(self, memory: Any, table: Table) -> None:
-        kept_tables = self._source.memory
-        kept_tables.pop((self._identity, *memory), None)
-        kept_tables[(self._identity, *memory)] = _Known(table, self._covered, self._source.rewrites)
-        while len(kept_tables) > 1 and sum(len(one.table["x"]) for one in kept_tables.values()) > _ROWS_MAX:
-            del kept_tables[next(iter(kept_tables))]
+def _span(least: int) -> int:
+    """The first of 1, 2, 5, 10, 20, 50 … nanoseconds that is not shorter."""
+    power = 10 ** (len(str(least)) - 1)
+    factor = next(factor for factor in (1, 2, 5, 10) if factor * power >= least)
+    return int(factor * power)

@@ -20,6 +20,7 @@ from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.series import database as db
 from ranklog_collector.series.blocks import blocks
+from ranklog_collector.series.memory import Memory
 from ranklog_collector.series.seal import feed, metric_streams, trusted
 from ranklog_collector.series.segments import Segment, chain, found_segments, stream_folder
 
@@ -54,11 +55,9 @@ class RunPoints:
         self._database = db.connect()
         db.make_table(self._database, _HOT)
         self.covers: dict[int, Cover] = {}
-        self.rewrites = 0
-        """Grows when points that were there are there no more: what was computed of them is void."""
         self._folder: RunFolder | None = None
-        self.memory: dict[Any, Any] = {}
-        """For what readers want to keep of this run."""
+        self.memory = Memory()
+        """For what readers want to keep of this run; it is cleared when points are taken back."""
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -131,7 +130,8 @@ class RunPoints:
         cover = self.covers.get(stream.number)
         found = found_segments(self._root, stream.number)
         if cover is None or not _holds(cover, stream, file) or not _are_there(cover.segments, found, stream):
-            self.rewrites += cover is not None
+            if cover is not None:
+                self.memory.clear()
             cover = self.covers[stream.number] = Cover(rewrites=stream.rewrites)
             self._forget(stream.number)
         if chain(found, stream.size) == cover.segments:

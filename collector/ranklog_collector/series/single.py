@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import orjson
 
 from ranklog_collector.core.point_values import SCALAR, TYPES, encode
 from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.series.memory import Known, Table, followed
 from ranklog_collector.series.points import RunPoints, points_of
 from ranklog_collector.series.selection import Writer, own_run, with_metric, writers
 from ranklog_collector.series.shapes import Floats, Ints, Series
 from ranklog_collector.series.thin import POINTS_MIN, kept
 
-_ROWS = "SELECT stream, step, t, n, value FROM {source} WHERE run = ? AND key = ? AND value IS NOT NULL"
-# A part's lowest, its highest, and one that is neither; and the ends of the series.
+_COLUMNS = "stream, n, step, t, value"
+_ROWS = "SELECT {columns} FROM {source} WHERE run = ? AND key = ? AND value IS NOT NULL AND n >= {first}"
+# Of each part its lowest, its highest, and one that is neither; and the ends of the series.
 _CHOSEN = """
-    WITH numbers AS ({rows}), chosen AS (
+    WITH numbers AS ({rows}), news AS (SELECT numbers.*, mark FROM numbers JOIN marks USING (stream) WHERE n >= mark),
+    chosen AS (
         SELECT stream, unnest([
             arg_min(n, value) FILTER (isfinite(value)),
             arg_max(n, value) FILTER (isfinite(value)),
             min(n) FILTER (NOT isfinite(value))
-        ]) AS n FROM numbers JOIN counts USING (stream) GROUP BY stream, CAST(n * ? AS HUGEINT) // count
-        UNION SELECT stream, unnest([min(n), max(n)]) FROM numbers GROUP BY stream
-    ) SELECT numbers.* FROM numbers SEMI JOIN chosen USING (stream, n)"""
+        ]) AS n FROM news GROUP BY stream, n // {width}
+        UNION SELECT stream, unnest([min(n) FILTER (mark = 0), max(n)]) FROM news GROUP BY stream
+    ) SELECT {columns} FROM news SEMI JOIN chosen USING (stream, n)"""
 
 
 def series(
@@ -60,19 +61,38 @@ def _is_list(writer: Writer, run: str, key: str) -> bool:
     return total is not None and total.kind == "list"
 
 
-def _numbers(source: RunPoints, found: list[Writer], run: str, key: str, points: int) -> dict[str, Any]:
-    counts = [total.count for one in found if (total := one.total(run, key)) is not None]
-    streams = [one.stream for one in found]
-    since = dict.fromkeys(streams, 0)
-    if max(counts) <= points:
-        return source.query(since, lambda relation: _ROWS.format(source=relation), run, key)
-    parts = max(points, POINTS_MIN) // 2 - 1
-    relation = {"stream": np.array(streams, np.int64), "count": np.array(counts, np.int64)}
-    with source.registered(counts=relation):
-        return source.query(since, lambda relation: _CHOSEN.format(rows=_ROWS.format(source=relation)), run, key, parts)
+def _numbers(source: RunPoints, found: list[Writer], run: str, key: str, points: int) -> Table:
+    """The numbers of several processes, thinned if one has more than so many.
+
+    Parts are as long as a power of two, so that they stay as they are while a series grows, until they are doubled.
+    """
+    counts = {one.stream: total.count for one in found if (total := one.total(run, key)) is not None}
+    parts = max(points, POINTS_MIN) // 2
+    width = 1 << ((max(counts.values()) - 1) // parts).bit_length() if max(counts.values()) > points else 1
+    question = (tuple(counts), run, key, "n", width)
+    known = source.memory.recall(question)
+    if known is not None and known.covered == counts:
+        return known.table
+    # The part that was the last is not what it was.
+    marks = {stream: (known.covered[stream] - 1) // width * width if known else 0 for stream in counts}
+    table = _chosen(source, marks, run, key, width)
+    if known is not None:
+        is_kept = known.table["n"] < np.array([marks[stream] for stream in known.table["stream"].tolist()], np.int64)
+        table = followed(known.table, is_kept, table)
+    source.memory.remember(question, Known(table, counts))
+    return table
 
 
-def _of_scalars(writer: Writer, columns: dict[str, Any], run: str, key: str, x: str) -> Series:
+def _chosen(source: RunPoints, marks: dict[int, int], run: str, key: str, width: int) -> Table:
+    """Of each stream the rows from a mark on, thinned."""
+    rows = _ROWS.format(columns=_COLUMNS, source="{source}", first=min(marks.values()))
+    chosen = _CHOSEN.format(rows=rows, columns=_COLUMNS, width=width)
+    relation = {"stream": np.array(list(marks), np.int64), "mark": np.array(list(marks.values()), np.int64)}
+    with source.registered(marks=relation):
+        return source.query(dict.fromkeys(marks, 0), lambda points: chosen.replace("{source}", points), run, key)
+
+
+def _of_scalars(writer: Writer, columns: Table, run: str, key: str, x: str) -> Series:
     mine = np.flatnonzero(columns["stream"] == writer.stream)
     n, step, time = columns["n"][mine], columns["step"][mine], writer.correct(columns["t"][mine])
     order = np.lexsort((n, time if x == "time" else step))

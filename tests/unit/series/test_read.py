@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ranklog_collector.reading.folder import ReadingError
+from ranklog_collector.reading.folder import ReadingError, RunFolder
+from ranklog_collector.series import points
 from ranklog_collector.series.read import UnknownMetricError, aggregate, catalog, facts, records, series
+from ranklog_collector.series.seal import seal
+from ranklog_collector.series.shapes import Aggregate
 from tests.support.run_writer import ns
 from tests.unit.series.conftest import Job
 
@@ -101,25 +104,44 @@ def test_of_several_values_at_a_step_the_last_counts(job: Job) -> None:
     assert (found.count.tolist(), found.mean.tolist()) == ([1], [3.0])
 
 
-def test_an_aggregate_takes_in_what_comes(job: Job) -> None:
+def test_answers_take_in_what_comes(job: Job) -> None:
     one, two = job.rank(0), job.rank(1)
     folder = job.open()
     rng = np.random.default_rng(1)
     for process, step in [(one, 0), (one, 1), (two, 0), (one, 2), (two, 1), (one, 0), (two, 2), (two, 9), (one, 5)]:
-        job.log(process, k="x", v=float(rng.normal()), s=step)
+        for number in range(3):
+            job.log(process, at=step + number / 10, k="x", v=[NAN, float(rng.normal())][number > 0], s=step + number)
         folder.refresh()
-        grown, afresh = aggregate(folder, "x"), _from_nothing(job)
-        for name in ("x", "count", "min", "mean", "max", "std", "p50", "p99", "min_rank", "max_rank"):
-            assert getattr(grown, name).tolist() == getattr(afresh, name).tolist()
+        assert _answers(folder) == _answers_of_one_who_knows_nothing(job)
 
 
-def _from_nothing(job: Job) -> Any:
-    from ranklog_collector.series import points
+def test_answers_take_in_what_comes_over_segments(job: Job) -> None:
+    keys = [job.rank(rank) for rank in range(3)]
+    folder = job.open()
+    rng = np.random.default_rng(2)
+    for round_ in range(12):
+        for key in keys[: 1 + round_ % 3]:
+            job.log(key, at=round_, k="x", vs=rng.normal(size=7).tolist())
+        folder.refresh()
+        assert _answers(folder) == _answers_of_one_who_knows_nothing(job)
+        if round_ % 4 == 3:
+            seal(job.open(), 1)
 
+
+def _answers(folder: RunFolder) -> Any:
+    """What changes as a run grows, but for the last digits, which depend on the order of adding up."""
+    over_ranks = [aggregate(folder, "x"), aggregate(folder, "x", by="time", points=7)]
+    names = [name for name in Aggregate.__dataclass_fields__ if name not in ("by", "total")]
+    columns = [np.round(getattr(one, name), 9).tolist() for one in over_ranks for name in names]
+    alone = [(one.rank, one.step.tolist(), one.value.tolist(), one.total) for one in series(folder, "x", points=8)]
+    return repr((columns, alone))
+
+
+def _answers_of_one_who_knows_nothing(job: Job) -> Any:
     known = dict(points._open)
     points._open.clear()
     try:
-        return aggregate(job.open(), "x")
+        return _answers(job.open())
     finally:
         points._open.clear()
         points._open.update(known)
