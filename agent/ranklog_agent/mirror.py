@@ -45,7 +45,7 @@ class Mirror:
     def __init__(self, config: Config, complain: Callable[[str, str], None]) -> None:
         self._config = config
         self._writers = Writers()
-        self.files = NodeFiles(self._writers, complain)
+        self.files = NodeFiles(self._writers, complain, config.spool)
         self.jobs = Jobs(config.spool, config.hostname)
         self._engine = Engine(self.files, lambda: uuid.uuid4().hex[:16])
         self._tracking = self._engine.tracking
@@ -186,8 +186,9 @@ class Mirror:
         if found is None:
             return False
         if not self.jobs.knows(found.key):
+            # Another host's, or one whose record is yet to come.
             self._ownerless.setdefault(found.key, set()).add(path)
-        elif not os.path.islink(path):
+        else:
             self._look(self._tracking.watch(path, found.stream, found.is_snapshot))
         return True
 
@@ -224,7 +225,7 @@ class Mirror:
         if self._engine.session is None or self._engine.is_cold:
             return Batch([])
         outgoing = self._engine.outgoing(self._config.batch_bytes, time.time_ns())
-        self.awaits_acks = self._engine.is_window_full or self._tracking.has_ended
+        self.awaits_acks = self._engine.awaits_acks or self._tracking.has_ended
         size = sum(len(message.data) for message in outgoing if isinstance(message, ChunkOut))
         return Batch([*self.jobs.unsent(), *wire.encode(outgoing)], size < self._config.batch_bytes)
 

@@ -90,6 +90,7 @@ class Engine:
         """The next messages, with at most about `bytes_max` bytes of chunks; empty if there is nothing to say."""
         if self.session is None or self.is_cold:
             return []
+        self.tracking.versions.look_at_waiting(now_ns)
         out: list[Outgoing] = list(self.session.news())
         room = bytes_max
         while room > 0:
@@ -110,9 +111,9 @@ class Engine:
         return self.session is not None and self.session.has_news
 
     @property
-    def is_window_full(self) -> bool:
-        """Whether nothing can be sent before the collector has acknowledged something."""
-        return self.session is not None and self.session.is_window_full
+    def awaits_acks(self) -> bool:
+        """Whether there is something that cannot be sent before the collector has acknowledged something else."""
+        return self.session is not None and (self.session.is_window_full or self.tracking.versions.has_waiting)
 
     @property
     def is_settled(self) -> bool:
@@ -122,7 +123,9 @@ class Engine:
     @property
     def is_closed(self) -> bool:
         """Whether the collector has confirmed every stream as a whole."""
-        return all(one.closed for track in self.tracking.tracks.values() for one in track.incarnations)
+        is_waiting = self.tracking.versions.has_waiting
+        tracks = self.tracking.tracks.values()
+        return not is_waiting and all(one.closed for track in tracks for one in track.incarnations)
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 

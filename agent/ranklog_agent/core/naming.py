@@ -41,8 +41,10 @@ class Naming:
     def recognise(self, track: Track, incarnation: Incarnation) -> bool:
         """Take up the segment that the file goes on, if there is one."""
         file = self.holding.file_of(incarnation)
-        if self.memory is None or file is None or track.is_snapshot:
+        if self.memory is None or file is None:
             return False
+        if track.is_snapshot:
+            return self._recognise_version(track, incarnation, file)
         candidate = Candidate(track.stream, spelled(track.path), file.identity, file.sight().size)
         one = self.memory.recognise(candidate, file)
         if one is None:
@@ -88,6 +90,18 @@ class Naming:
             self.holding.release(one)
         track.incarnations.clear()
         del self.tracks[track.path]
+
+    def _recognise_version(self, track: Track, version: Incarnation, file: File) -> bool:
+        """See whether the collector has this version; one that was under way is sent anew."""
+        one = self.memory.version_of(spelled(track.path), file, version.seen) if self.memory is not None else None
+        if one is None or one.stream.role != track.stream.role:
+            return False
+        self._take_name(track, one)
+        version.segment = one.segment
+        version.rewind(one.offset, one.crc, b"")
+        version.acked(one.offset, one.offset, closed=True)
+        track.replan()
+        return True
 
     def _take_name(self, track: Track, one: Remembered) -> None:
         track.stream = one.stream

@@ -11,6 +11,9 @@ from ranklog_agent.core.facts import StreamName
 from ranklog_agent.core.matching import Candidate, Remembered, suspects
 from ranklog_agent.core.ports import File
 
+COMPARED_MAX = 1 << 30
+"""Larger files are not compared as a whole: sending them again is hardly dearer."""
+
 
 class Recollection:
     """Segments that the collector knows. One that was found is not found a second time."""
@@ -50,6 +53,13 @@ class Recollection:
         """Whether the collector has all of a file's content as a segment of this path."""
         same = [one for one in self._by_path.get(path, ()) if one.offset == size and not one.snapshot]
         return any(prefix_crc(file, size) == one.crc for one in same)
+
+    def version_of(self, path: str, file: File, size: int) -> Remembered | None:
+        """The last version of a file that is mirrored whole, if that is what the file holds now."""
+        versions = [one for one in self._by_path.get(path, ()) if one.snapshot and one.closed]
+        if not versions or versions[-1].offset != size or size > COMPARED_MAX:
+            return None
+        return versions[-1] if prefix_crc(file, size) == versions[-1].crc else None
 
     def is_unfound(self, one: Remembered) -> bool:
         """Whether no file of today was found to be this segment's."""

@@ -18,6 +18,8 @@ QUANTUM_BYTES = 256 << 10
 """What one stream may send before it is another's turn."""
 FIRST = "metrics"
 """The role whose streams come before all others: points are few, and people look at them live."""
+FIRST_IN_A_ROW = 3
+"""Of every so many turns and one the last is another stream's: points without end must not hold up what is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Session:
     _by_number: dict[int, Line] = field(default_factory=dict)
     _woken: dict[int, Track] = field(default_factory=dict)
     _first: deque[Track] = field(default_factory=deque)
+    _first_in_a_row: int = 0
     _turns: deque[Track] = field(default_factory=deque)
     _queued: set[int] = field(default_factory=set)
     _handles: int = 0
@@ -171,8 +174,7 @@ class Session:
         for _ in range(len(self._first) + len(self._turns)):
             if room <= 0:
                 return None
-            track = (self._first or self._turns).popleft()
-            self._queued.discard(id(track))
+            track = self._take_turn()
             read = track.next_read(min(length_max, room, QUANTUM_BYTES))
             if read is None:
                 continue
@@ -187,6 +189,13 @@ class Session:
         """Count what was read as sent; returns when its bytes were seen."""
         self._in_flight += len(data)
         return read.incarnation.took(data, now_ns)
+
+    def _take_turn(self) -> Track:
+        is_first = bool(self._first) and (self._first_in_a_row < FIRST_IN_A_ROW or not self._turns)
+        self._first_in_a_row = self._first_in_a_row + 1 if is_first else 0
+        track = (self._first if is_first else self._turns).popleft()
+        self._queued.discard(id(track))
+        return track
 
     def _news_of(self, line: Line) -> Iterator[Telling | Closing]:
         one = line.incarnation

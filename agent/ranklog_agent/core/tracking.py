@@ -17,6 +17,7 @@ from ranklog_agent.core.ports import Files
 from ranklog_agent.core.recent import Recent
 from ranklog_agent.core.recollection import Recollection
 from ranklog_agent.core.track import Track
+from ranklog_agent.core.versions import Versions
 
 ORPHAN_QUIET_NS = 2_000_000_000
 """How long a nameless file must not have grown before it is worth asking who still writes to it."""
@@ -46,6 +47,7 @@ class Tracking:
     has_ended: bool = False
     """Whether the job has: files that were in doubt get the benefit of it."""
     naming: Naming = field(init=False)
+    versions: Versions = field(init=False)
     recent: Recent = field(default_factory=Recent)
     _restless: dict[str, Track] = field(default_factory=dict)
     """Tracks that may have a backlog, incarnations that no event tells of any more, or bytes in doubt."""
@@ -56,6 +58,7 @@ class Tracking:
     def __post_init__(self) -> None:
         """Bring the parts together."""
         self.naming = Naming(self.files, self.holding, self.tracks, self.mint)
+        self.versions = Versions(self.files, self.holding, self.naming, self._begun)
 
     # ---- what there is ----------------------------------------------------------------------------------------------
 
@@ -113,13 +116,14 @@ class Tracking:
             self._restless[track.path] = track
             for one in track.incarnations:
                 self.naming.name_new(one)
+            self.versions.confirmed(track)
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 
     def look(self, track: Track, now_ns: int) -> None:
         """See what has become of a track's files."""
         if track.is_snapshot:
-            self._look_at_version(track, now_ns)
+            self.versions.look(track, now_ns)
             return
         is_news = False
         while self._follow_path(track, now_ns):
@@ -207,7 +211,10 @@ class Tracking:
         self.recent.forget(one.number)
 
     def forget_done(self, track: Track) -> None:
-        """Let go of earlier incarnations of which the collector has everything."""
+        """Let go of earlier incarnations, and of versions, of which the collector has everything."""
+        if track.is_snapshot:
+            self.versions.confirmed(track)
+            return
         for done in track.forget_done():
             self.holding.release(done)
 
@@ -237,20 +244,8 @@ class Tracking:
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
-    def _look_at_version(self, track: Track, now_ns: int) -> None:
-        file = self.files.open(track.path)
-        if file is None:
-            return
-        sight = file.sight()
-        if not track.is_version_due(file.identity, sight):
-            file.close()
-            return
-        for old in track.incarnations:
-            self.holding.release(old)
-        version = track.attach_version(file.identity, sight, now_ns)
-        self.holding.hold(version, file)
+    def _begun(self, track: Track) -> None:
         self._restless[track.path] = track
-        self.naming.name_new(version)
         self.wake(track)
 
     def _follow_path(self, track: Track, now_ns: int) -> bool:

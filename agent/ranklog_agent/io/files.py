@@ -118,11 +118,15 @@ class NodeFile:
 
 
 class NodeFiles:
-    """The node's file system. `complain` is called once for each path that may not be read."""
+    """The node's file system. `complain` is called once for each path that may not be read.
 
-    def __init__(self, writers: Writers, complain: Callable[[str, str], None]) -> None:
+    A path below `enclosed` that leads out of it may not be: whoever can write there must not choose what is read.
+    """
+
+    def __init__(self, writers: Writers, complain: Callable[[str, str], None], enclosed: str) -> None:
         self._writers = writers
         self._complain = complain
+        self._enclosed = enclosed.rstrip("/") + "/"
         self._complained: set[str] = set()
         self._early: dict[str, list[tuple[NodeFile, float]]] = {}
         """Files that were opened when they were made, and when, by path, oldest first."""
@@ -214,6 +218,10 @@ class NodeFiles:
             return None
         if fd is None:
             return None
+        if path.startswith(self._enclosed) and not _is_below(fd, os.path.realpath(self._enclosed)):
+            os.close(fd)
+            self._complain_once(path, "it leads out of the spool")
+            return None
         if fd >= self._fd_max:
             os.close(fd)
             self.is_short = True
@@ -244,6 +252,11 @@ def _open_regular(path: str) -> int | None:
         return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(found)
+
+
+def _is_below(fd: int, folder: str) -> bool:
+    """Whether an open file is one of this folder's: whatever its path names by now, this is about what is read."""
+    return os.readlink(f"/proc/self/fd/{fd}").startswith(folder + "/")
 
 
 def _raise_fd_limit() -> int:
