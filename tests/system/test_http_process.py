@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 from tests.support.collector_process import CollectorProcess
 from tests.support.http_api import Api, api_of
 from tests.support.pipeline import wait_until
+from tests.support.run_writer import job
 
 TOKEN = "sésame, ouvre-toi"
 Start = Callable[..., CollectorProcess]
@@ -97,12 +99,22 @@ def test_it_does_not_outlive_a_collector_that_is_killed(start: Start) -> None:
 
 
 def test_stopping_waits_for_nobody_who_watches_or_loads(start: Start, tmp_path: Path) -> None:
+    run, _ = job(tmp_path / "runs/default/r1", 1)
+    (run.folder / "big.bin").write_bytes(bytes(50_000_000))
     collector = start()
     api = served(collector)
-    idle = socket.create_connection((api.host, api.port))
+    links = [socket.create_connection((api.host, api.port)) for _ in range(3)]
+    links[0].sendall(b"GET /api/v1/runs/r1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    links[1].sendall(b"GET /api/v1/runs/r1/files/big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"200 OK" in links[0].recv(1000)
+    assert b"200 OK" in links[1].recv(1000)
+    child = child_of(collector)
     assert collector.stop() == 0
-    with idle:
-        assert idle.recv(1) == b""
+    assert not child.is_running()
+    for link in links:
+        with link, suppress(ConnectionError):
+            while link.recv(1 << 20):
+                pass
 
 
 def test_a_collector_that_hangs_is_unwell(start: Start) -> None:

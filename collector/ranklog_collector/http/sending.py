@@ -78,7 +78,12 @@ def file_answer(file: int, path: str, range_: str | None, if_range: str | None, 
     status = os.fstat(file)
     size = status.st_size
     tag = f'"{status.st_ino:x}-{size:x}-{status.st_mtime_ns:x}"'
-    headers = {"Accept-Ranges": "bytes", "ETag": tag, "Last-Modified": formatdate(status.st_mtime, usegmt=True)}
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "ETag": tag,
+        "Last-Modified": formatdate(status.st_mtime, usegmt=True),
+    }
     if if_none_match is not None and tag in [one.strip() for one in if_none_match.split(",")]:
         os.close(file)
         return Response(None, HTTPStatus.NOT_MODIFIED, headers)

@@ -12,6 +12,7 @@ import ssl
 import sys
 
 import uvicorn
+from anyio.to_thread import current_default_thread_limiter
 
 from ranklog_collector.config import Tls
 from ranklog_collector.http.app import make_app
@@ -19,6 +20,8 @@ from ranklog_collector.http.patience import PatientProtocol
 from ranklog_collector.http.settings import Settings, load
 
 CONNECTIONS_MAX = 1000
+THREADS = 16
+"""In which files are read; more requests wait their turn."""
 HEAD_BYTES_MAX = 64 << 10
 FAREWELL_S = 1
 """How long what is being answered has to come to an end."""
@@ -61,6 +64,7 @@ async def _serve(settings: Settings) -> None:
         callback_notify=_show_life,
         timeout_notify=1,
     )
+    current_default_thread_limiter().total_tokens = THREADS
     config.load()
     if settings.tls is not None:
         config.ssl = _tls(settings.tls)
