@@ -94,6 +94,16 @@ def agent_path(folder: str, hostname: str) -> str:
     return os.path.join(folder, "agents", safe_name(hostname) + RECORD_SUFFIX)
 
 
+def agent_lock_path(folder: str, hostname: str) -> str:
+    """Locked (flock) by whoever sees to it that the node has an agent."""
+    return os.path.join(folder, "agents", safe_name(hostname) + ".lock")
+
+
+def agent_log_path(folder: str, hostname: str) -> str:
+    """What an agent says that `ranklog exec` has started."""
+    return os.path.join(folder, "agents", safe_name(hostname) + ".log")
+
+
 def agent_folder(folder: str, hostname: str) -> str:
     """What the node's agent keeps for itself."""
     return os.path.join(folder, "agents", safe_name(hostname))

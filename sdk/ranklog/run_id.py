@@ -60,6 +60,15 @@ def announced(environ: "Mapping[str, str]", hostname: str) -> Run | None:
     return found
 
 
+def has_agent(folder: str, hostname: str) -> bool:
+    """Whether a living agent on this node has announced itself in a spool."""
+    try:
+        _read_announcement(agent_path(folder, hostname), hostname)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
 def _spools(environ: "Mapping[str, str]") -> "Iterator[str]":
     told = setting(environ, "RANKLOG_SPOOL")
     if told:

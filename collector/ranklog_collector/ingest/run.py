@@ -90,6 +90,11 @@ class Run:
         return self._state.presence.is_ended
 
     @property
+    def has_all_processes(self) -> bool:
+        """Whether every process that there should be has been seen, and at least one."""
+        return self._state.presence.processes.is_complete
+
+    @property
     def points(self) -> Collected:
         """How many bytes of points have come, by the number of their stream."""
         streams = [one for one in self._state.streams.values() if one.key.role == "metrics"]

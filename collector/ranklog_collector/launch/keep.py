@@ -17,9 +17,9 @@ from ranklog import spool
 from ranklog_collector.app import Collector, serving
 from ranklog_collector.config import Config
 from ranklog_collector.errors import CollectorError
+from ranklog_collector.launch.address import LOOPBACK, own_address
 from ranklog_collector.launch.children import Children
 from ranklog_collector.launch.errors import LaunchError
-from ranklog_collector.launch.prepare import LOOPBACK, own_address
 from ranklog_collector.launch.session import ENDED_S
 from ranklog_collector.launch.sidecar import Sidecar
 from ranklog_collector.launch.signals import Signals

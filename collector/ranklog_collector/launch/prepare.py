@@ -15,19 +15,18 @@ from dataclasses import dataclass
 
 from ranklog import identity, spool
 from ranklog.run_id import new_run_id
+from ranklog_collector.launch.address import LOOPBACK, own_address
 from ranklog_collector.launch.errors import LaunchError
 from ranklog_collector.launch.job import Command
 from ranklog_collector.launch.known import ambiguous_launcher, wrapping
 from ranklog_collector.launch.naming import program_name
+from ranklog_collector.launch.nodes import AUTO, Nodes, spans_hosts
 from ranklog_collector.launch.plan import Capture, Exec, Plan, plan_command, plan_local
 from ranklog_collector.reading.runs import root_folder
 
 DEFAULT_EXPERIMENT = "default"
 VERSION_S = 10.0
 """How long a launcher may take to say what it is."""
-LOOPBACK = "127.0.0.1"
-SOMEWHERE = "192.0.2.1"
-"""An address that nobody has: the way there tells which address of this machine others see. Nothing is sent."""
 DEFAULT_WATCHES = ("logs", "user_logs")
 DEFAULT_OUTPUTS = ("outputs",)
 
@@ -59,7 +58,7 @@ class Order:
     root: str
     spool: str
     hostname: str
-    node_ip: str
+    nodes: Nodes
     ranklog: str
     """The program's path."""
     version: str
@@ -80,6 +79,7 @@ class Order:
             "RANKLOG_COLLECTOR": address,
             # The live view shows what ranks say; launchers are not to pass it on as well.
             "RANKLOG_QUIET": "1",
+            **self.nodes.settings,
         }
         argv, count = self.request.argv, self.request.count
         if count is not None:
@@ -101,7 +101,7 @@ class Order:
     def agent_command(self, address: str) -> list[str]:
         """The command of this node's agent."""
         command = [self.ranklog, "agent", "--collector", address, "--run", self.run_id, "--spool", self.spool]
-        command += ["--experiment", self.experiment, "--node-ip", self.node_ip, "--end-with", str(os.getpid())]
+        command += ["--experiment", self.experiment, "--node-ip", self.nodes.ip, "--end-with", str(os.getpid())]
         command += ["--changed-since", f"{self.began_s:.3f}"]
         for option, globs in (("--watch", self.watch), ("--outputs", self.outputs)):
             for glob in globs:
@@ -123,17 +123,21 @@ def prepare(request: Request, environ: Mapping[str, str]) -> Order:
     began_s = time.time()
     name = request.run_id or new_run_id(request.name or program_name(request.argv), began_s, secrets.token_hex(2))
     root = os.path.abspath(root_folder(request.root))
+    spool_folder, hostname, version = _spool(environ, name), socket.gethostname(), _version(request)
+    ip = environ.get("RANKLOG_NODE_IP") or own_address()
+    are_wanted = request.count is None and environ.get("RANKLOG_AGENT", AUTO) == AUTO
+    are_several = are_wanted and ip != LOOPBACK and spans_hosts(request.argv, version, environ)
     return Order(
         request,
         environ,
         run_id=name,
         experiment=request.experiment or identity.setting(environ, "RANKLOG_EXPERIMENT") or DEFAULT_EXPERIMENT,
         root=root,
-        spool=_spool(environ, name),
-        hostname=socket.gethostname(),
-        node_ip=environ.get("RANKLOG_NODE_IP") or own_address(),
+        spool=spool_folder,
+        hostname=hostname,
+        nodes=Nodes(name, root, spool_folder, hostname, ip, are_several),
         ranklog=_ranklog(),
-        version=_version(request),
+        version=version,
         watch=[*request.watch, *(_below(DEFAULT_WATCHES, root) if request.has_default_watches else ())],
         outputs=_below(DEFAULT_OUTPUTS, root) if request.has_default_watches else [],
         began_s=began_s,
@@ -186,16 +190,6 @@ def _below(names: Sequence[str], root: str) -> list[str]:
     here = os.getcwd()
     folders = [os.path.join(here, name) for name in names]
     return [f"{folder}/**" for folder in folders if not f"{root}/".startswith(f"{folder}/")]
-
-
-def own_address() -> str:
-    """The address by which other machines see this one; the loopback's if there are none."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((SOMEWHERE, 9))
-            return str(probe.getsockname()[0])
-    except OSError:
-        return LOOPBACK
 
 
 def _free_port() -> int:

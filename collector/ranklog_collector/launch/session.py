@@ -23,7 +23,7 @@ from ranklog_collector.launch.endings import Ending, exit_code
 from ranklog_collector.launch.errors import LaunchError
 from ranklog_collector.launch.job import Job
 from ranklog_collector.launch.plan import Plan
-from ranklog_collector.launch.prepare import LOOPBACK, Order
+from ranklog_collector.launch.prepare import Order
 from ranklog_collector.launch.sidecar import Sidecar
 from ranklog_collector.launch.signals import Signals
 from ranklog_collector.launch.stopping import FORWARDED, STOPPING, Forward, Hurry, Kill, Say, Stopping
@@ -95,17 +95,22 @@ class Session:
     async def run(self) -> Outcome:
         """Run the job to its end, and everything around it. Raises LaunchError if it cannot be started."""
         order, token = self._order, secrets.token_hex(16)
+        nodes = order.nodes
         # Before any thread is started: threads, like children, inherit what is blocked.
         with Signals((*STOPPING, *FORWARDED), self._on_signal, self._children.reap) as signals:
             self._children.mask = signals.former_mask
             try:
-                async with serving(Config(order.root, grpc=f"{LOOPBACK}:0", token=token)) as collector:
+                async with serving(Config(order.root, grpc=nodes.listen, token=token)) as collector:
                     run = await collector.runs.get(order.run_id, order.experiment)
-                    plans = order.plans(collector.address)
+                    plans = order.plans(nodes.address(collector.address))
                     view = self._view = self._open_view(run.folder, plans[0])
                     async with _told(run, view.note):
-                        endings = await self._around_job(view, collector.address, token, plans)
-                        await self._unless_hurried(collector.wait_run_ended(order.run_id), ENDED_S)
+                        with nodes.prepared(token, view.note):
+                            endings = await self._around_job(view, nodes.local_address(collector.address), token, plans)
+                            if self._job is not None:
+                                await self._unless_hurried(nodes.bring(run))
+                        ending_s = self._drain_timeout_s if nodes.are_several else ENDED_S
+                        await self._unless_hurried(collector.wait_run_ended(order.run_id), ending_s)
             except CollectorError as error:
                 raise LaunchError(str(error)) from None
             await self._unless_hurried(_finished(view))

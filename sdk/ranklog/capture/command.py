@@ -47,16 +47,28 @@ def execute(arguments: list[str]) -> int:
     descriptors.hold_standard()
     dispositions = Dispositions()
     try:
-        capture = Capture(Plan(options, os.environ), dispositions)
+        plan = Plan(options, os.environ)
+        capture = Capture(plan, dispositions)
     except Exception as error:  # noqa: BLE001 (whatever it is, the command must run)
         _warn(f"{str(error) or type(error).__name__}; the command runs, but its output is not kept")
         become(options.command, dict(os.environ), None, dispositions)
     capture.start()
     descriptors.let_go(list(inherited))
+    if plan.wants_agent:
+        _start_agent(plan)
     # Only what the start of the command needs was imported before it.
     from ranklog.capture.service import serve
 
     return serve(capture, dispositions)
+
+
+def _start_agent(plan: Plan) -> None:
+    from ranklog.capture import sidecar
+
+    try:
+        sidecar.start(plan.run_id, plan.folder, os.environ)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the command must go on)
+        _warn(f"no agent could be started: {str(error) or type(error).__name__}; the output stays in {plan.folder}")
 
 
 class Capture:

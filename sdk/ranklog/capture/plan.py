@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ranklog.capture.options import Options
 
 
+AUTO = "auto"
+
+
 class Plan:
     """The command and its place. Raises SpoolError if there is no place for a spool."""
 
@@ -32,6 +35,8 @@ class Plan:
         self.run_id = run.run_id
         self.folder = os.path.abspath(options.spool or run.folder or default_folder(environ, run.run_id))
         self.is_quiet = options.quiet or setting(environ, "RANKLOG_QUIET") is not None
+        self.wants_agent = setting(environ, "RANKLOG_AGENT") == AUTO and bool(setting(environ, "RANKLOG_COLLECTOR"))
+        """Whether each node of the job is to have an agent that `ranklog exec` starts if there is none."""
         self.kinds = record.kinds_of(self.role, self.command, is_split=options.split)
         """For each terminal of the command the kinds of streams that it is written to."""
 
