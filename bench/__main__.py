@@ -8,6 +8,7 @@ BENCHES = {
     "idle": "1,000 files in which nothing happens, then 200 files that live 50 ms; rsyslog",
     "fan_in": "500 agents with 4 streams each on one collector",
     "log_call": "what one run.log costs; TensorBoard's writer, trackio, Aim, MLflow on SQLite and on its server",
+    "ingest_points": "points from a node's spool until a reader knows them all, and has their aggregate over ranks",
     "aggregate": "a metric of 64 ranks x 200,000 steps over all ranks, thinned to 1,000",
     "exec": "start-up of `ranklog exec`; a bare command, python",
 }
@@ -16,7 +17,7 @@ BENCHES = {
 def main() -> None:
     """List the benches."""
     for name, measures in BENCHES.items():
-        print(f"python -m bench.{name:<12}{measures}")
+        print(f"python -m bench.{name:<15}{measures}")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def main() -> None:
         say(f"writing {options.ranks} x {options.steps} points")
         logged.append(0, options.steps)
         sealed = _sealed(path, options.ranks * options.steps)
-        say(f"sealed: {in_short(sealed)}")
+        first = _first(path, options.points)
+        say(f"sealed: {in_short(sealed)}  first: {in_short(first)}")
         rounds = []
         for number in range(options.rounds):
             rounds.append(_round(path, logged, options.steps + number, options.points))
@@ -59,6 +60,7 @@ def main() -> None:
                 "steps": options.steps,
                 "points": options.points,
                 **sealed,
+                **first,
                 **medians(rounds),
             }
         )
@@ -76,10 +78,21 @@ def _sealed(path: str, count: int) -> Figures:
     return {"sealed_points_per_s": count / took_s, "sealed_bytes_per_point": size / count}
 
 
+def _first(path: str, points: int) -> Figures:
+    """Each question for the first time, by who has asked nothing before."""
+    folder = RunFolder(path, latest_marks=True)
+    return {
+        "catalog_first_ms": _ms(lambda: catalog(folder)),
+        "aggregate_first_ms": _ms(lambda: aggregate(folder, KEY, points=points)),
+        "by_time_first_ms": _ms(lambda: aggregate(folder, KEY, by="time", points=points)),
+        "all_series_first_ms": _ms(lambda: series(folder, KEY, points=points)),
+    }
+
+
 def _round(path: str, logged: PointsRun, step: int, points: int) -> Figures:
+    """In a new process; again; and again when each rank has logged one more step."""
     cold_ms = _cold_ms(path, step, points)
     folder = RunFolder(path, latest_marks=True)
-    aggregate(folder, KEY, points=points)
     warm = [_ms(lambda: aggregate(folder, KEY, points=points)) for _ in range(AGAIN)]
     logged.append(step, 1)
     folder.refresh()
@@ -88,9 +101,8 @@ def _round(path: str, logged: PointsRun, step: int, points: int) -> Figures:
         "warm_ms": statistics.median(warm),
         "warm_max_ms": max(warm),
         "grown_ms": _ms(lambda: aggregate(folder, KEY, points=points)),
-        "by_time_ms": _ms(lambda: aggregate(folder, KEY, by="time", points=points)),
-        "all_series_ms": _ms(lambda: series(folder, KEY, points=points)),
-        "catalog_ms": _ms(lambda: catalog(folder)),
+        "by_time_grown_ms": _ms(lambda: aggregate(folder, KEY, by="time", points=points)),
+        "all_series_grown_ms": _ms(lambda: series(folder, KEY, points=points)),
     }
 
 

@@ -105,7 +105,7 @@ def test_exec_compares_with_the_bare_command() -> None:
 def test_the_package_lists_its_benches() -> None:
     done = subprocess.run([sys.executable, "-m", "bench"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {line.split()[2].removeprefix("bench.") for line in done.stdout.splitlines()}
-    assert listed == {"throughput", "latency", "idle", "fan_in", "exec", "log_call", "aggregate"}
+    assert listed == {"throughput", "latency", "idle", "fan_in", "exec", "log_call", "aggregate", "ingest_points"}
 
 
 def test_log_call_measures_a_call_and_says_who_is_not_there() -> None:
@@ -116,9 +116,18 @@ def test_log_call_measures_a_call_and_says_who_is_not_there() -> None:
 
 def test_aggregate_reads_afresh_again_and_grown() -> None:
     result = bench("aggregate", "--rounds", "1", "--ranks", "2", "--steps", "10000", "--points", "100")
-    times = {f"{name}_ms" for name in ("cold", "warm", "warm_max", "grown", "by_time", "all_series", "catalog")}
+    first = {f"{name}_first_ms" for name in ("catalog", "aggregate", "by_time", "all_series")}
+    again = {"cold_ms", "warm_ms", "warm_max_ms", "grown_ms", "by_time_grown_ms", "all_series_grown_ms"}
     sealed = {"sealed_points_per_s", "sealed_bytes_per_point"}
-    assert result.keys() == MACHINE | {"rounds", "ranks", "steps", "points"} | times | sealed
+    assert result.keys() == MACHINE | {"rounds", "ranks", "steps", "points"} | first | again | sealed
+
+
+def test_ingest_points_has_every_point_in_an_answer() -> None:
+    result = bench("ingest_points", "--rounds", "1", "--ranks", "2", "--steps", "30000")
+    pace = {"points_per_s", "aggregated_points_per_s", "mib_per_s"}
+    costs = {"agent_cpu_s", "collector_cpu_s", "sealer_cpu_s", "sealer_mib"}
+    assert result.keys() == MACHINE | {"rounds", "ranks", "steps", "complete"} | pace | costs
+    assert result["complete"]
 
 
 def test_a_bench_that_cannot_measure_says_so_in_one_line(tmp_path: Path) -> None:
