@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from ranklog_agent.core.facts import Identity, Sight
+from ranklog_agent.core.facts import Identity, Sight, spelled
+from ranklog_agent.io.opening import open_regular
 from ranklog_agent.io.procfs import Writers
 
 _AT_EMPTY_PATH = 0x1000
@@ -24,6 +25,9 @@ _BTIME_AT = 80
 
 EARLY_S = 5.0
 """How long a file that was opened when it was made waits for the engine to want it."""
+
+NAME_LETTERS_MAX = 4096
+"""What the wire carries as a path; only one that is no text can need more, spelled out."""
 
 RESERVED_FDS = 256
 """Descriptors that are not spent on mirrored files: the connection to the collector needs some, too."""
@@ -104,7 +108,7 @@ class NodeFile:
     def _reopen(self) -> bool:
         """Reach the file by its path again: a server may have forgotten our handle while the file is still there."""
         try:
-            fd = _open_regular(self._path)
+            fd = open_regular(self._path)
         except OSError:
             return False
         if fd is None:
@@ -209,8 +213,11 @@ class NodeFiles:
         return files[0][0] if files else None
 
     def _open(self, path: str) -> NodeFile | None:
+        if len(spelled(path)) > NAME_LETTERS_MAX:
+            self._complain_once(path, f"its name has more than {NAME_LETTERS_MAX} letters")
+            return None
         try:
-            fd = _open_regular(path)
+            fd = open_regular(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -238,20 +245,6 @@ class NodeFiles:
 
 def _sight(info: os.stat_result) -> Sight:
     return Sight(info.st_size, info.st_nlink, info.st_mtime_ns)
-
-
-def _open_regular(path: str) -> int | None:
-    """Open a regular file for reading; None if the path names something else. Raises OSError.
-
-    Nothing else is opened even for a moment: a pipe's writer would be let go to write to nobody, a device might act.
-    """
-    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(found).st_mode):
-            return None
-        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.close(found)
 
 
 def _is_below(fd: int, folder: str) -> bool:

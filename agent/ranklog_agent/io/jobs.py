@@ -15,6 +15,7 @@ from ranklog_agent.core.facts import Identity
 from ranklog_agent.core.lifetime import Lifetime
 from ranklog_agent.core.rules import Match
 from ranklog_agent.io import procfs, wire
+from ranklog_agent.io.opening import open_regular
 
 VANISHED_S = 2.0
 """How long a process may be gone without an exit record before it counts as vanished: `exec` is still writing."""
@@ -224,9 +225,12 @@ class Jobs:
 
 
 def _read(path: str) -> bytes | None:
-    """A small file of the spool; None if it is gone or larger than any record may be."""
+    """A small file of the spool; None if it is gone, no regular file, or larger than any record may be."""
     try:
-        with open(path, "rb") as file:
+        fd = open_regular(path)
+        if fd is None:
+            return None
+        with open(fd, "rb") as file:
             raw = file.read(spool.RECORD_BYTES_MAX + 1)
     except OSError:
         return None
