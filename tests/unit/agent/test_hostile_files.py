@@ -14,7 +14,7 @@ def test_a_path_that_the_wire_cannot_carry_is_told_once_and_left_alone(tmp_path:
     complaints: list[tuple[str, str]] = []
     files = NodeFiles(Writers(), lambda path, why: complaints.append((path, why)), str(tmp_path / "spool"))
     folder = os.fsencode(tmp_path)
-    while len(os.fsdecode(folder)) < NAME_LETTERS_MAX // 4:
+    while len(os.fsdecode(folder)) < NAME_LETTERS_MAX // 3:
         folder += b"/" + b"\xff" * 200
         os.mkdir(folder)
     path = os.fsdecode(folder + b"/file")
