@@ -52,7 +52,7 @@ def insert(database: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row])
         sources.append("metrics ON batch.metric = metrics.number")
         names = "metrics.run, metrics.key"
     else:
-        names = ", ".join(map(quoted, metrics[metric]))
+        names = "?, ?"
     relations = {
         "batch": batch,
         "metrics": {
@@ -68,7 +68,7 @@ def insert(database: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row])
     for name, relation in relations.items():
         database.register(name, relation)
     try:
-        database.execute(f"INSERT INTO {table} {select}")
+        database.execute(f"INSERT INTO {table} {select}", [] if metric is None else list(metrics[metric]))
     finally:
         for name in relations:
             database.unregister(name)

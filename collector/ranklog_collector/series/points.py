@@ -9,24 +9,27 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 
+from ranklog_collector.core.backlog import LAST_BYTES
 from ranklog_collector.core.point_totals import Totals
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.series import database as db
 from ranklog_collector.series.blocks import blocks
 from ranklog_collector.series.memory import Memory
-from ranklog_collector.series.seal import feed, metric_streams, trusted
+from ranklog_collector.series.seal import BusyError, feed, metric_streams, seal, trusted, unsealed
 from ranklog_collector.series.segments import Segment, chain, found_segments, stream_folder
 
 _HOT = "hot"
 _INSERT_ROWS = 200_000
 _FOLDERS_MAX = 16
+_SEAL_BYTES = 16 << 20
+"""A reader seals so much, if there is no collector to do it."""
 _ATTEMPTS = 4
 _BEFORE_BYTES = 64
 
@@ -85,6 +88,8 @@ class RunPoints:
         for attempt in range(_ATTEMPTS):
             try:
                 return dict(self._database.execute(build(self._relation(since)), parameters).fetchnumpy())
+            except duckdb.OutOfMemoryException as error:
+                raise ReadingError(f"the points of {self._root} do not fit into memory: {error}") from error
             except duckdb.IOException as error:
                 if self._folder is None or attempt + 1 == _ATTEMPTS:
                     raise ReadingError(f"the series of {self._root} cannot be read: {error}") from error
@@ -180,9 +185,14 @@ def points_of(folder: RunFolder) -> Iterator[RunPoints]:
     with lock:
         with _opening:
             points = _open.get(key)
+            is_new = points is None
             if points is None:
                 points = _open[key] = RunPoints(folder.path)
             _open.move_to_end(key)
+        if is_new and unsealed(folder) >= _SEAL_BYTES and not folder.is_written:
+            # Nobody else will, and the next reader shall not have to parse all of it again.
+            with suppress(BusyError):
+                seal(folder, LAST_BYTES, threads=None)
         points.refresh(folder)
         yield points
     _drop_oldest()

@@ -63,10 +63,20 @@ def trusted(database: duckdb.DuckDBPyConnection, root: str, stream: Stream, file
     return [], Totals()
 
 
-def seal(folder: RunFolder, least_bytes: int, threads: int = 1) -> int:
+def unsealed(folder: RunFolder) -> int:
+    """How many bytes of points are in no segment."""
+    total = 0
+    for stream in metric_streams(folder):
+        segments = chain(found_segments(folder.path, stream.number), stream.size)
+        total += stream.size - (segments[-1].end if segments else 0)
+    return total
+
+
+def seal(folder: RunFolder, least_bytes: int, threads: int | None = 1) -> int:
     """Seal every stream of points of which at least so many bytes are not; returns how many segments were made.
 
-    Raises BusyError if somebody else is at it or the folder cannot be written.
+    It takes one core, or as many `threads`; None takes all. Raises BusyError if somebody else is at it or the folder
+    cannot be written.
     """
     due = [stream for stream in metric_streams(folder) if stream.size >= least_bytes]
     if not due:

@@ -309,3 +309,17 @@ def test_only_what_the_journal_vouches_for_is_read(job: Job) -> None:
     stream = job.raw(process, b"")
     job.writer.write(stream, b'{"t":1,"k":"x","v":2}\n', vouch=False)
     assert catalog(job.open())[0].count == 1
+
+
+@pytest.mark.parametrize("key", ["", "a\0b", "it's", 'a"b', "naïve 🙂", "x" * 10_000, "%s {source} ?"], ids=range(7))
+def test_a_metric_may_have_any_name(job: Job, key: str) -> None:
+    one, two = job.rank(0), job.rank(1)
+    job.log(one, k=key, v=1.5)
+    job.log(two, m={key: 2.5, "other": "text\0"})
+    for _ in range(2):
+        assert [metric.key for metric in catalog(job.open())] == sorted([key, "other"])
+        assert [record.value for record in records(job.open(), key).records] == [1.5, 2.5]
+        assert records(job.open(), "other").records[0].value == "text\0"
+        assert aggregate(job.open(), key).mean.tolist() == [2.0]
+        seal(job.open(), 1)
+        points._open.clear()

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranklog_collector.core import journal
-from ranklog_collector.reading.folder import ReadingError
+from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.series import points, seal
 from ranklog_collector.series.read import aggregate, catalog, facts, records, series
 from tests.unit.series.conftest import Job
@@ -242,3 +242,14 @@ def test_a_file_that_cannot_be_read_is_told(job: Job) -> None:
     path.symlink_to("/etc/passwd")
     with pytest.raises(ReadingError, match="cannot be read"):
         catalog(job.open())
+
+
+def test_a_reader_seals_what_is_much_if_nobody_else_will(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(points, "_SEAL_BYTES", 100)
+    monkeypatch.setattr(points, "LAST_BYTES", 1)
+    fill(job, [job.rank(0)], 0, 10)
+    with mock.patch.object(RunFolder, "is_written", property(lambda folder: True)):
+        before = answers(job)
+        assert not folder_of_segments(job).exists()
+    assert answers(job) == before
+    assert len(names(job)) == 1
