@@ -164,12 +164,14 @@ def test_descendants_that_hold_the_terminal_hold_nobody_up(executor: Executor) -
     assert time.monotonic() - began_s < 300
 
 
-def test_killing_exec_kills_the_command_and_loses_none_of_its_words(executor: Executor) -> None:
-    code = "import os, time; print(os.getpid()); print('last words'); time.sleep(600)"
-    with executor.start(sys.executable, "-c", code, stdout=subprocess.PIPE) as process:
+def test_killing_exec_kills_the_command_and_loses_none_of_its_words(executor: Executor, tmp_path: Path) -> None:
+    code = "import os, sys, time; print(os.getpid()); print('last words'); os.mkdir(sys.argv[1]); time.sleep(600)"
+    said = tmp_path / "said"
+    with executor.start(sys.executable, "-c", code, str(said), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        pid = int(process.stdout.readline())
+        until(said.exists, "the command has said its words")
         process.kill()
+        pid = int(process.stdout.readline())
         # Killed between writing and noting that it has, it may have said the last piece twice.
         assert process.stdout.read().endswith(b"last words\n")
     until(lambda: _is_dead(pid), "the command has died")
