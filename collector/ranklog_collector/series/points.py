@@ -30,7 +30,7 @@ _INSERT_ROWS = 200_000
 _FOLDERS_MAX = 16
 _SEAL_BYTES = 16 << 20
 """A reader seals so much, if there is no collector to do it."""
-_ATTEMPTS = 4
+_ATTEMPTS = 8
 _BEFORE_BYTES = 64
 
 

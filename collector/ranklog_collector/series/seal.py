@@ -115,6 +115,8 @@ def _seal_stream(database: duckdb.DuckDBPyConnection, folder: RunFolder, stream:
         opened = folder.opened(stream)
         with opened as file:
             segments, totals = trusted(database, folder.path, stream, file)
+            if stream.size - totals.end >= least_bytes:
+                _tidy(folder.path, stream.number, segments)
             while stream.size - totals.end >= least_bytes:
                 begin = totals.end
                 db.make_table(database, _FRESH)
@@ -127,7 +129,8 @@ def _seal_stream(database: duckdb.DuckDBPyConnection, folder: RunFolder, stream:
                     database, folder.path, stream.number, segments, totals, tail_checksum(file, totals.end)
                 )
                 count += 1
-            _tidy(folder.path, stream.number, segments)
+            if folder.state.has_ended:
+                _tidy(folder.path, stream.number, segments)
     except FileNotFoundError:
         pass  # it has been taken back
     return count
@@ -159,7 +162,10 @@ def _write(
 
 
 def _tidy(root: str, stream: int, segments: list[Segment]) -> None:
-    """Remove what is not needed: segments that others have replaced, what a killed sealer has left."""
+    """Remove what is not needed: segments that others have replaced, what a killed sealer has left.
+
+    Those that have just been replaced stay until the next time: somebody may be about to read them.
+    """
     where, names = stream_folder(root, stream), {segment.name for segment in segments}
     with suppress(FileNotFoundError):
         for name in os.listdir(where):
