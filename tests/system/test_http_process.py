@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import signal
 import socket
 import ssl
@@ -20,6 +21,7 @@ import pytest
 from tests.support.collector_process import CollectorProcess
 from tests.support.http_api import Api, api_of
 from tests.support.pipeline import wait_until
+from tests.support.ranklog_run import python, ranklog_run
 from tests.support.run_writer import job
 
 TOKEN = "sésame, ouvre-toi"
@@ -214,3 +216,32 @@ def test_who_listens_for_everybody_without_a_token_is_warned(start: Start) -> No
     api = api_of(collector.log)
     Api("127.0.0.1", api.port).await_answer()
     assert Api("127.0.0.1", api.port).get("/runs", Host="head-node").status == 200
+
+
+ASK = """
+import json, os, urllib.request
+address = f"{os.environ['RANKLOG_URL']}/api/v1/runs/{os.environ['RANKLOG_RUN_ID']}"
+token = os.environ.get("RANKLOG_TOKEN")
+request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"} if token else {})
+print(json.load(urllib.request.urlopen(request, timeout=30))["state"])
+"""
+
+
+@pytest.mark.parametrize("token", [None, "sesame"])
+def test_a_job_under_ranklog_run_finds_its_own_run(tmp_path: Path, token: str | None) -> None:
+    more = {"RANKLOG_TOKEN": token} if token else {}
+    words = ("--http", "127.0.0.1:0", "-n", "2", "--", *python(ASK))
+    result = ranklog_run(tmp_path, *words, more=more)
+    assert result.code == 0, result.err
+    assert result.out.count("running") == 2
+    assert re.search(r"ranklog: HTTP on http://127\.0\.0\.1:\d+/api/v1/runs/", result.err)
+    assert "open to anybody" not in result.err
+
+
+def test_ranklog_run_says_who_may_read_and_what_cannot_be(tmp_path: Path) -> None:
+    result = ranklog_run(tmp_path, "--http", "0.0.0.0:0", "--", *python("import os; print(os.environ['RANKLOG_URL'])"))
+    assert "0.0.0.0:0 is open to anybody who reaches it" in result.err
+    assert "0.0.0.0" not in result.out
+    refused = ranklog_run(tmp_path, "--http", "nonsense", "--", "true")
+    assert refused.code == 2
+    assert "'nonsense' is no address" in refused.err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import sys
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ranklog_collector.config import Config, Http, Limits, Tls
+from ranklog_collector.config import Config, Http, Limits, Tls, is_loopback
 from ranklog_collector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def collector(**options: Any) -> None:
     try:
         config = _config(options)
         for address in (config.grpc, options["http"]):
-            if config.is_open and address is not None and not _is_loopback(address):
+            if config.is_open and address is not None and not is_loopback(address):
                 _say(f"warning: {address} is open to anybody who reaches it; give a --token-file or a --client-ca")
         # gRPC reads this when it is imported; what is wrong with a peer is said in our own words.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -110,14 +109,6 @@ def _content(path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _on_ready(ready: Collector, config: Config, port_file: str | None) -> None:

@@ -13,6 +13,7 @@ import click
 from ranklog.layout import safe_name
 from ranklog_collector.cli.ending import print_ending, relative
 from ranklog_collector.cli.output import say
+from ranklog_collector.config import is_loopback
 from ranklog_collector.launch import family
 from ranklog_collector.launch.errors import LaunchError
 from ranklog_collector.launch.known import SLURM, TORCHRUN
@@ -49,6 +50,7 @@ def _safe(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
 )
 @click.option("--experiment", metavar="NAME", help="[env: RANKLOG_EXPERIMENT; default: default]")
 @click.option("--root", metavar="DIR", help="Where run folders are kept.  [env: RANKLOG_ROOT; default: ./ranklog-runs]")
+@click.option("--http", metavar="HOST:PORT", help="Serve the HTTP API here while it runs; port 0 takes any free one.")
 @click.option("--watch", multiple=True, metavar="GLOB", help="Also mirror these files as they grow.")
 @click.option("--no-watch", is_flag=True, help="Leave ./logs, ./user_logs and ./outputs alone.")
 @click.option("--no-kill", is_flag=True, help="With -n: let the others run on when one fails.")
@@ -75,6 +77,7 @@ def run(command: tuple[str, ...], **options: Any) -> None:
         root=options["root"],
         watch=options["watch"],
         has_default_watches=not options["no_watch"],
+        http=options["http"],
     )
     try:
         order = prepare(request, os.environ)
@@ -97,6 +100,10 @@ def _open_view(order: Order, plan: Plan, folder: str, options: dict[str, Any]) -
     """Say what begins, and show what comes of it."""
     click.echo(f"ranklog: run {order.run_id}", err=True)
     click.echo(f"ranklog: folder {relative(folder)}", err=True)
+    if order.http is not None:
+        if order.http.token is None and not is_loopback(order.http.address):
+            say(f"ranklog: {order.http.address} is open to anybody who reaches it; set RANKLOG_TOKEN", err=True)
+        click.echo(f"ranklog: HTTP on {plan.environment['RANKLOG_URL']}/api/v1/runs/{order.run_id}", err=True)
     if plan.note:
         say(f"ranklog: {plan.note}", err=True)
     is_terminal = sys.stdout.isatty() and not options["raw"]

@@ -21,3 +21,10 @@ def own_address() -> str:
         found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET, socket.SOCK_STREAM)
         return next((str(address[0]) for *_, address in found if not str(address[0]).startswith("127.")), LOOPBACK)
     return LOOPBACK
+
+
+def reachable(url: str, address: str) -> str:
+    """The URL of this machine's server for others: if it listens on all addresses, with one of them."""
+    scheme, _, place = url.partition("://")
+    host, _, port = place.rpartition(":")
+    return f"{scheme}://{address}:{port}" if host in (EVERYWHERE, "[::]") else url

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from ranklog import identity, spool
 from ranklog.run_id import new_run_id
-from ranklog_collector.launch.address import LOOPBACK, own_address
+from ranklog_collector.config import Http
+from ranklog_collector.launch.address import LOOPBACK, own_address, reachable
 from ranklog_collector.launch.errors import LaunchError
 from ranklog_collector.launch.job import Command
 from ranklog_collector.launch.known import ambiguous_launcher, wrapping
@@ -45,6 +46,8 @@ class Request:
     watch: Sequence[str] = ()
     """Globs of files to mirror as they grow."""
     has_default_watches: bool = True
+    http: str | None = None
+    """Where HTTP is to be served, host:port."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,14 @@ class Order:
     began_s: float
     """Seconds since the Unix epoch. What is older in the folders of `watch` and `outputs` is no part of the run."""
 
-    def plans(self, address: str) -> list[Plan]:
-        """Plan the processes that are to be started, for a collector at an address."""
+    @property
+    def http(self) -> Http | None:
+        """What is to be served over HTTP, with the token that the user has, if any."""
+        address = self.request.http
+        return None if address is None else Http(address, self.environ.get("RANKLOG_TOKEN") or None)
+
+    def plans(self, address: str, url: str | None = None) -> list[Plan]:
+        """Plan the processes that are to be started, for a collector at an address, perhaps with an HTTP API."""
         exec_ = Exec((self.ranklog, "exec", "--"), f"{self.ranklog}-python")
         settings = {
             "RANKLOG_RUN_ID": self.run_id,
@@ -79,6 +88,7 @@ class Order:
             "RANKLOG_COLLECTOR": address,
             # The live view shows what ranks say; launchers are not to pass it on as well.
             "RANKLOG_QUIET": "1",
+            **({} if url is None else {"RANKLOG_URL": reachable(url, self.nodes.ip)}),
             **self.nodes.settings,
         }
         argv, count = self.request.argv, self.request.count

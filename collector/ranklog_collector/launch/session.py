@@ -100,9 +100,10 @@ class Session:
         with Signals((*STOPPING, *FORWARDED), self._on_signal, self._children.reap) as signals:
             self._children.mask = signals.former_mask
             try:
-                async with serving(Config(order.root, grpc=nodes.listen, token=token)) as collector:
+                config = Config(order.root, grpc=nodes.listen, http=order.http, token=token)
+                async with serving(config) as collector:
                     run = await collector.runs.get(order.run_id, order.experiment)
-                    plans = order.plans(nodes.address(collector.address))
+                    plans = order.plans(nodes.address(collector.address), collector.url)
                     view = self._view = self._open_view(run.folder, plans[0])
                     async with _told(run, view.note):
                         with nodes.prepared(token, view.note):
