@@ -115,7 +115,7 @@ def _put(options: Options, rows: list[Row]) -> None:
 def _catalog(options: Options, folder: RunFolder, child: str) -> None:
     found = catalog(folder, child, options.resources)
     if not options.is_for_people:
-        _put(options, [metric_view(one, one.is_resource) for one in found])
+        _put(options, [metric_view(one) for one in found])
         return
     lines = {False: sparks(folder, SPARK, child), True: sparks(folder, SPARK, child, True) if options.resources else {}}
     columns = [

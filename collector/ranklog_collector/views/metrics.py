@@ -26,12 +26,10 @@ _STATISTICS = ("min", "mean", "max", "std", "p50", "p99")
 
 def metric_views(folder: RunFolder, child: str = "", resources: bool = False) -> list[Json]:
     """All metrics by name; with `resources` those that agents observed follow those that were logged."""
-    logged = len(catalog(folder, child)) if resources else None
-    found = catalog(folder, child, resources)
-    return [metric_view(one, logged is not None and number >= logged) for number, one in enumerate(found)]
+    return [metric_view(one) for one in catalog(folder, child, resources)]
 
 
-def metric_view(one: Metric, is_resource: bool) -> Json:
+def metric_view(one: Metric) -> Json:
     """One metric over all its processes."""
     return {
         "key": one.key,
@@ -47,7 +45,7 @@ def metric_view(one: Metric, is_resource: bool) -> Json:
         "max": one.max,
         "mean": one.mean,
         "description": one.description,
-        "is_resource": is_resource,
+        "is_resource": one.is_resource,
     }
 
 
