@@ -49,14 +49,16 @@ class Watch:
         """Look until the run has ended or its folder is gone."""
         while not self.is_over:
             await asyncio.sleep(POLL_S)
-            before, after = self.seen, None
-            with suppress(ReadingError):
-                after = await run_in_threadpool(self._look, before)
+            try:
+                after, change = await run_in_threadpool(self._look)
+            except ReadingError:
+                after, change = self.seen, {}
+                self.is_over = True
             async with self._news:
-                if after is not None and (change := difference(self._folder, before, after)):
+                if change:
                     self._remember(after.position, change)
-                self.seen = after or before
-                self.is_over = after is None or after.has_ended
+                self.seen = after
+                self.is_over = self.is_over or after.has_ended
                 self._news.notify_all()
 
     def number_at(self, position: int) -> int | None:
@@ -87,9 +89,11 @@ class Watch:
         self._changes.append((position, change))
         self._count += 1
 
-    def _look(self, before: Look) -> Look:
+    def _look(self) -> tuple[Look, Change]:
+        """In a thread."""
         self._folder.refresh()
-        return look(self._folder, before)
+        after = look(self._folder, self.seen)
+        return after, difference(self._folder, self.seen, after)
 
 
 @dataclass(slots=True)
@@ -109,9 +113,8 @@ class Watches:
     async def joined(self, path: str) -> AsyncIterator[Watch]:
         """Watch a run for the length of the block. Raises ReadingError."""
         if path not in self._watched:
-            folder = await run_in_threadpool(RunFolder, path, latest_marks=True)
+            watch = await run_in_threadpool(_begin, path)
             if path not in self._watched:  # somebody else may have been quicker
-                watch = Watch(folder)
                 self._watched[path] = _Watched(watch, asyncio.create_task(watch.run()))
         watched = self._watched[path]
         watched.clients += 1
@@ -123,6 +126,10 @@ class Watches:
                 del self._watched[path]
                 watched.task.cancel()
                 await asyncio.gather(watched.task, return_exceptions=True)
+
+
+def _begin(path: str) -> Watch:
+    return Watch(RunFolder(path, latest_marks=True))
 
 
 class EventStream(Response):

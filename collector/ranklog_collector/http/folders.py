@@ -21,8 +21,10 @@ NAMED_MAX = 10_000
 
 @dataclass(slots=True)
 class _Kept:
-    folder: RunFolder
+    path: str
+    """As it was found: the folder knows where that leads."""
     latest_marks: bool
+    folder: RunFolder
     since: float
 
 
@@ -57,20 +59,20 @@ class Folders:
         else:
             folder.refresh()
         yield folder, child
-        self._give_back(_Kept(folder, latest_marks, time.monotonic()))
+        self._give_back(_Kept(entry.path, latest_marks, folder, time.monotonic()))
 
     def _take(self, path: str, latest_marks: bool) -> RunFolder | None:
         with self._lock:
             for index in reversed(range(len(self._kept))):
                 kept = self._kept[index]
-                if (kept.folder.path, kept.latest_marks) == (path, latest_marks):
+                if (kept.path, kept.latest_marks) == (path, latest_marks):
                     return self._kept.pop(index).folder
         return None
 
     def _give_back(self, kept: _Kept) -> None:
         with self._lock:
             young = [one for one in self._kept if kept.since - one.since < KEPT_S]
-            self._kept = [*young[1 - KEPT_MAX :], kept]
+            self._kept = [*young, kept][-KEPT_MAX:]
 
 
 class Namings:
