@@ -107,7 +107,8 @@ class _Question:
             # The second condition says no more, but can be held against what a segment knows of its rows.
             return f" AND t + shift >= {first * width} AND t >= {first * width - shift}"
 
-        table = self._grown(("time", width), f"moment // {width}", later)
+        shifts = tuple(self._whose["shift"].tolist())
+        table = self._grown(("time", width, shifts), f"moment // {width}", later)
         return {**table, "x": table["x"] * width}
 
     def _grown(self, axis: Hashable, x: str, later: Callable[[int], str]) -> Table:

@@ -88,13 +88,13 @@ class RunPoints:
         for attempt in range(_ATTEMPTS):
             try:
                 return dict(self._database.execute(build(self._relation(since)), parameters).fetchnumpy())
-            except duckdb.OutOfMemoryException as error:
-                raise ReadingError(f"the points of {self._root} do not fit into memory: {error}") from error
             except duckdb.IOException as error:
                 if self._folder is None or attempt + 1 == _ATTEMPTS:
-                    raise ReadingError(f"the series of {self._root} cannot be read: {error}") from error
+                    raise self._unreadable(error) from error
                 # A segment has been replaced by a longer one, or removed, since its folder was listed.
                 self.refresh(self._folder)
+            except duckdb.Error as error:
+                raise self._unreadable(error) from error
         raise AssertionError
 
     @contextmanager
@@ -109,6 +109,10 @@ class RunPoints:
                 self._database.unregister(name)
 
     # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _unreadable(self, error: duckdb.Error) -> ReadingError:
+        reason = str(error).partition("\n")[0]
+        return ReadingError(f"the points of {self._root} cannot be read: {reason}; `ranklog rebuild` seals them anew")
 
     def _relation(self, since: Mapping[int, int]) -> str:
         paths = [

@@ -29,7 +29,7 @@ from ranklog_collector.series.segments import (
 )
 
 LOCK = f"{FOLDER}/lock"
-PIECE_BYTES = 64 << 20
+PIECE_BYTES = 32 << 20
 """At most so many bytes are read for one segment: what one sealing has in memory."""
 _FRESH = "fresh"
 

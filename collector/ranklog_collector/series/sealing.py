@@ -23,6 +23,8 @@ RESTART_S, RESTART_S_MAX = 1.0, 60.0
 """Before a new start; each further one takes twice as long."""
 LIVED_S = 60.0
 """A process that has lived so long was in order."""
+IDLE_S = 60.0
+"""After so long without work the process is let go: the memory that it has is not the collector's to keep."""
 LEAVE_S = 5.0
 """How long it may go on with what it has begun; what it does not finish, nobody misses."""
 
@@ -51,7 +53,7 @@ class _Owner:
         self._process: Process | None = None
         self._telling: asyncio.Task[None] | None = None
         self._pause_s = RESTART_S
-        self._began_s = self._earliest_s = 0.0
+        self._began_s = self._earliest_s = self._asked_s = 0.0
 
     async def run(self) -> None:
         """Look again and again whether there is something to seal, and say so to the process."""
@@ -60,24 +62,35 @@ class _Owner:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self.stopping.wait(), LOOK_S)
                 self._look_after()
-                if self._process is None and time.monotonic() < self._earliest_s:
+                if self._is_leaving() or (self._process is None and time.monotonic() < self._earliest_s):
                     continue
                 for folder in self._backlog.due(self._points()):
                     await self._ask(folder)
         finally:
             await self._end()
 
+    def _is_leaving(self) -> bool:
+        """Whether the process has been told that there is nothing more, which it is when there was nothing for long."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return False
+        if time.monotonic() - self._asked_s > IDLE_S:
+            process.stdin.close()
+        return process.stdin.is_closing()
+
     def _look_after(self) -> None:
-        """If the process has ended, what it was asked to do is to be asked for again."""
+        """If the process has died, what it was asked to do is to be asked for again."""
         process = self._process
         if process is None or process.returncode is None:
             return
+        self._process = None
         code, now_s = process.returncode, time.monotonic()
+        if not code:
+            return
         self._pause_s = RESTART_S if now_s - self._began_s > LIVED_S else min(2 * self._pause_s, RESTART_S_MAX)
         self._earliest_s = now_s + self._pause_s
         words = f"ended with {signal.Signals(-code).name if code < 0 else code}"
         log.warning("the sealing process %s; it is started again after %.1f s", words, self._pause_s)
-        self._process = None
         self._backlog.forget()
 
     async def _ask(self, folder: str) -> None:
@@ -87,6 +100,7 @@ class _Owner:
             self._backlog.forget()
             return
         assert self._process.stdin is not None
+        self._asked_s = time.monotonic()
         with suppress(ConnectionError):  # it is looked after the next time
             self._process.stdin.write(orjson.dumps(folder, option=orjson.OPT_APPEND_NEWLINE))
             await self._process.stdin.drain()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -253,3 +254,16 @@ def test_a_reader_seals_what_is_much_if_nobody_else_will(job: Job, monkeypatch: 
         assert not folder_of_segments(job).exists()
     assert answers(job) == before
     assert len(names(job)) == 1
+
+
+def test_a_segment_that_is_something_else_is_told_with_what_to_do(job: Job) -> None:
+    fill(job, [job.rank(0)], 0, 10)
+    seal.seal(job.open(), 1)
+    path = folder_of_segments(job) / names(job)[0]
+    database = duckdb.connect()
+    query = f"SELECT decode(key), decode(value) FROM parquet_kv_metadata('{path}')"
+    found = {name: value for name, value in database.execute(query).fetchall() if name.startswith("ranklog")}
+    described = ", ".join(f"'{name}': '{value}'" for name, value in found.items())
+    database.execute(f"COPY (SELECT 1 AS other) TO '{path}' (FORMAT parquet, KV_METADATA {{{described}}})")
+    with pytest.raises(ReadingError, match="ranklog rebuild"):
+        answers(job)
