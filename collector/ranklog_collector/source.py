@@ -11,7 +11,6 @@ from ranklog.errors import RunFileError, RunNotFoundError, UnreachableError, Use
 from ranklog_collector.http.folders import Folders
 from ranklog_collector.reading.folder import AmbiguousError, NotThereError, QuestionError, ReadingError, RunFolder
 from ranklog_collector.reading.inside import OutsideError, open_inside
-from ranklog_collector.series.read import UnknownMetricError, records
 from ranklog_collector.views.files import file_views
 from ranklog_collector.views.logs import Question, log_page
 from ranklog_collector.views.processes import process_views
@@ -63,6 +62,9 @@ class FolderSource:
 
     def records(self, run_id: str, key: str | None = None, rank: int | None = None) -> list[Json]:
         """All that was logged, in the order of time."""
+        # It loads what it needs for computing, which takes longer than most of what is asked here.
+        from ranklog_collector.series.read import UnknownMetricError, records
+
         with self._opened(run_id) as (folder, child):
             try:
                 return [asdict(record) for record in records(folder, key, rank, child or None).records]

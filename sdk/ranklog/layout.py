@@ -37,6 +37,20 @@ def process_key(rank: int | None, pid: int, start_ns: int) -> str:
     return f"{'p' if rank is None else rank}-{pid}-{start_ns}"
 
 
+def submitter_key(hostname: str, pid: int, start_ns: int) -> str:
+    """Name who has submitted a job on this host and tags it: not one of its processes."""
+    return f"{_submitters(hostname)}{pid}-{start_ns}"
+
+
+def is_submitter(key: str, hostname: str) -> bool:
+    """Whether a key names who has submitted the job on this host."""
+    return key.startswith(_submitters(hostname))
+
+
+def _submitters(hostname: str) -> str:
+    return f"submitter-{safe_name(hostname)[:64]}-"
+
+
 def safe_key(text: str) -> str:
     """Make any text a key. Different texts give different keys, but for the chances of a 32-bit checksum."""
     key = safe_name(text)[:KEY_CHARACTERS_MAX]

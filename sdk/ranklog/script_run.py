@@ -157,15 +157,17 @@ class ScriptRun(Run):
 def known(experiment: Experiment, run_id: str, source: Source) -> Run:
     """Give a run as what it is: one that was submitted here, or any other."""
     submission = record.read(experiment.workspace.root, run_id)
-    return Run(experiment, run_id, source=source) if submission is None else _run(experiment, run_id, submission)
+    if submission is None:
+        return Run(experiment, run_id, source=source)
+    return _run(experiment, run_id, submission, folder(experiment.workspace.root))
 
 
-def _run(experiment: Experiment, run_id: str, submission: Submission) -> ScriptRun:
+def _run(experiment: Experiment, run_id: str, submission: Submission, source: Source) -> ScriptRun:
     place = None
     if submission.spool is not None and submission.hostname == os.uname().nodename:
-        key = layout.process_key(None, os.getpid(), time.time_ns())
+        key = layout.submitter_key(submission.hostname, os.getpid(), time.time_ns())
         place = Place(run_id, submission.spool, key, is_owned=True)
-    run = ScriptRun(experiment, run_id, source=folder(experiment.workspace.root), place=place)
+    run = ScriptRun(experiment, run_id, source=source, place=place)
     run._submission = submission  # noqa: SLF001 (relatives are made by the constructor as it is)
     return run
 
@@ -186,10 +188,10 @@ def submit(
     if run_id is not None and layout.safe_name(run_id) != run_id:
         raise UserError(f"{run_id!r} cannot be a run's id: use letters, digits, '_', '-' and '.', not a dot first")
     root = experiment.workspace.root
+    runs = folder(root)  # who cannot read them, need not start
     chosen = run_id or new_run_id(experiment.name, time.time(), secrets.token_hex(2))
     job = plan(config.wanted(), sys.executable, is_root=os.getuid() == 0)
-    source = os.path.abspath(config.source_directory)
-    directory = source
+    directory = source = os.path.abspath(config.source_directory)
     if config.script is not None and not os.path.isfile(os.path.join(source, config.script)):
         raise UserError(f"there is no script {config.script!r} in the source folder {source}")
     if job.nodes == 1:
@@ -207,7 +209,7 @@ def submit(
             dict(tags or {}),
         )
     )
-    run = _run(experiment, chosen, submission)
+    run = _run(experiment, chosen, submission, runs)
     if show_output:
         run.wait_for_completion(show_output=True)
     return run
@@ -217,11 +219,15 @@ def _definition(config: ScriptRunConfig, source: str) -> dict[str, object]:
     distribution = config.distributed_job_config
     return {
         "script": config.script,
-        "command": config.command,
-        "arguments": [str(each) for each in config.arguments or []],
+        "command": _texts(config.command),
+        "arguments": _texts(config.arguments),
         "sourceDirectory": source,
         "target": str(config.compute_target),
         "environmentVariables": dict(config.wanted().environment),
         "distribution": {} if distribution is None else {"type": type(distribution).__name__, **vars(distribution)},
         "maxRunDurationSeconds": config.max_run_duration_seconds,
     }
+
+
+def _texts(words: Sequence[object] | str | None) -> Sequence[str]:
+    return words if isinstance(words, str) else [str(word) for word in words or []]

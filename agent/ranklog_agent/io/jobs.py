@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from ranklog import identity, spool
+from ranklog import identity, layout, spool
 from ranklog_agent.core.facts import Identity
 from ranklog_agent.core.lifetime import Lifetime
 from ranklog_agent.core.rules import Match
@@ -103,8 +103,8 @@ class Jobs:
         self._end(known)
 
     def knows(self, key: str) -> bool:
-        """Whether a process is one of this node's."""
-        return key in self._known
+        """Whether a process is one of this node's, or has submitted the job here."""
+        return key in self._known or layout.is_submitter(key, self.hostname)
 
     # ---- processes without an exec ----------------------------------------------------------------------------------
 

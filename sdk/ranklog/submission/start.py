@@ -19,8 +19,9 @@ from ranklog.submission.job import Job, command_line
 from ranklog.submission.record import Submission
 
 BATCH = "job.sbatch"
-TAGS = "metrics/submitted.jsonl"
 PLACE = ("RANKLOG_RUN_ID", "RANKLOG_PROCESS", "RANKLOG_SPOOL", "RANKLOG_COLLECTOR", "RANKLOG_QUIET")
+_children: list[subprocess.Popen[bytes]] = []
+"""Those that may have to be waited for, so that no zombies are left: the next start does so."""
 KILL_AFTER_S = 30
 """How long a job may take to heed that it was canceled or is overdue."""
 
@@ -48,6 +49,10 @@ def start(request: Request) -> Submission:
         record.write(started)
     except OSError as error:
         raise UserError(f"run {request.run_id} cannot be started: {error.filename}: {error.strerror}") from error
+    except layout.SpoolError as error:
+        raise UserError(
+            f"run {request.run_id} cannot be started: {error}; RANKLOG_SPOOL names another folder"
+        ) from error
     return started
 
 
@@ -60,7 +65,9 @@ def _here(request: Request, folder: str) -> Submission:
     options += ["--max-duration", str(request.seconds_max)] if request.seconds_max is not None else []
     words, spools = command_line(request.job, _ranklog(), options), _spools(os.environ)
     spool = os.path.join(spools, request.run_id)
-    _tag(spool, request.tags)
+    layout.prepare(spool, "metrics")
+    if request.tags:
+        _tag(spool, request.tags)
     submission = _submission(request, folder, words, spool)
     return _child(submission, {**request.job.environment, "RANKLOG_SPOOL": spools})
 
@@ -117,15 +124,15 @@ def _child(submission: Submission, environment: Mapping[str, str]) -> Submission
             stderr=output,
             start_new_session=True,
         )
+    _children[:] = [*(child for child in _children if child.poll() is None), process]
     return replace(submission, pid=process.pid, start_ticks=record.start_ticks(process.pid))
 
 
 def _tag(spool: str, tags: Mapping[str, str]) -> None:
     """Write the tags into the spool as the job's processes write theirs."""
-    if tags:
-        layout.prepare(spool, "metrics")
-        with open(os.path.join(spool, TAGS), "w", encoding="utf-8") as file:
-            file.write(_tag_line(tags) + "\n")
+    key = layout.submitter_key(os.uname().nodename, os.getpid(), time.time_ns())
+    with open(os.path.join(spool, "metrics", f"{key}.jsonl"), "w", encoding="utf-8") as file:
+        file.write(_tag_line(tags) + "\n")
 
 
 def _tag_line(tags: Mapping[str, str]) -> str:
