@@ -196,7 +196,7 @@ def points_of(folder: RunFolder) -> Iterator[RunPoints]:
         if is_new and unsealed(folder) >= _SEAL_BYTES and not folder.is_written:
             # Nobody else will, and the next reader shall not have to parse all of it again.
             with suppress(BusyError):
-                seal(folder, LAST_BYTES, threads=None)
+                seal(folder, LAST_BYTES, threads=None, is_last=True)
         points.refresh(folder)
         yield points
     _drop_oldest()

@@ -16,7 +16,7 @@ def made_again(folder: RunFolder) -> dict[str, bool]:
     before = _segments(folder)
     try:
         drop(folder)
-        seal(folder, LAST_BYTES)
+        seal(folder, LAST_BYTES, threads=None, is_last=True)
     except BusyError as error:
         raise ReadingError(str(error)) from error
     after = _segments(folder)

@@ -72,11 +72,12 @@ def unsealed(folder: RunFolder) -> int:
     return total
 
 
-def seal(folder: RunFolder, least_bytes: int, threads: int | None = 1) -> int:
+def seal(folder: RunFolder, least_bytes: int, threads: int | None = 1, is_last: bool = False) -> int:
     """Seal every stream of points of which at least so many bytes are not; returns how many segments were made.
 
-    It takes one core, or as many `threads`; None takes all. Raises BusyError if somebody else is at it or the folder
-    cannot be written.
+    It takes one core, or as many `threads`; None takes all. Segments that have been replaced stay for those who may be
+    about to read them, until the next time, unless this is the last. Raises BusyError if somebody else is at it or the
+    folder cannot be written.
     """
     due = [stream for stream in metric_streams(folder) if stream.size >= least_bytes]
     if not due:
@@ -84,7 +85,7 @@ def seal(folder: RunFolder, least_bytes: int, threads: int | None = 1) -> int:
     with _locked(folder.path):
         database = db.connect(threads)
         try:
-            return sum(_seal_stream(database, folder, stream, least_bytes) for stream in due)
+            return sum(_seal_stream(database, folder, stream, least_bytes, is_last) for stream in due)
         except OSError as error:
             raise BusyError(f"{folder.path} cannot be written: {error.strerror or error}") from error
         finally:
@@ -109,7 +110,9 @@ def _is_link(where: str, name: str) -> bool:
     return os.path.islink(os.path.join(where, name))
 
 
-def _seal_stream(database: duckdb.DuckDBPyConnection, folder: RunFolder, stream: Stream, least_bytes: int) -> int:
+def _seal_stream(
+    database: duckdb.DuckDBPyConnection, folder: RunFolder, stream: Stream, least_bytes: int, is_last: bool
+) -> int:
     count = 0
     try:
         opened = folder.opened(stream)
@@ -129,7 +132,7 @@ def _seal_stream(database: duckdb.DuckDBPyConnection, folder: RunFolder, stream:
                     database, folder.path, stream.number, segments, totals, tail_checksum(file, totals.end)
                 )
                 count += 1
-            if folder.state.has_ended:
+            if is_last:
                 _tidy(folder.path, stream.number, segments)
     except FileNotFoundError:
         pass  # it has been taken back
@@ -162,10 +165,7 @@ def _write(
 
 
 def _tidy(root: str, stream: int, segments: list[Segment]) -> None:
-    """Remove what is not needed: segments that others have replaced, what a killed sealer has left.
-
-    Those that have just been replaced stay until the next time: somebody may be about to read them.
-    """
+    """Remove what is not needed: segments that others have replaced, what a killed sealer has left."""
     where, names = stream_folder(root, stream), {segment.name for segment in segments}
     with suppress(FileNotFoundError):
         for name in os.listdir(where):

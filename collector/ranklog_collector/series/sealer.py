@@ -44,7 +44,8 @@ def _seal(folders: OrderedDict[str, RunFolder], path: str) -> None:
     if folder is None:
         folder = folders[path] = RunFolder(path, latest_marks=True)
     folder.refresh()
-    seal(folder, LAST_BYTES if folder.state.has_ended else SEAL_BYTES)
+    has_ended = folder.state.has_ended
+    seal(folder, LAST_BYTES if has_ended else SEAL_BYTES, is_last=has_ended)
     folders.move_to_end(path)
-    if folder.state.has_ended or len(folders) > FOLDERS_MAX:
-        folders.popitem(last=folder.state.has_ended)
+    if has_ended or len(folders) > FOLDERS_MAX:
+        folders.popitem(last=has_ended)

@@ -198,7 +198,7 @@ class KilledError(BaseException):
     """As if by SIGKILL: nobody catches it."""
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deaths=st.lists(st.integers(0, 14), max_size=6), again=st.booleans())
 def test_a_sealer_killed_anywhere_changes_no_answer(tmp_path: Path, deaths: list[int], again: bool) -> None:
     shutil.rmtree(tmp_path / "run", ignore_errors=True)
@@ -267,3 +267,18 @@ def test_a_segment_that_is_something_else_is_told_with_what_to_do(job: Job) -> N
     database.execute(f"COPY (SELECT 1 AS other) TO '{path}' (FORMAT parquet, KV_METADATA {{{described}}})")
     with pytest.raises(ReadingError, match="ranklog rebuild"):
         answers(job)
+
+
+def test_what_was_replaced_stays_until_the_next_or_the_last_sealing(job: Job) -> None:
+    keys = [job.rank(0)]
+    for round_ in range(2):
+        fill(job, keys, 5 * round_, 5)
+        seal.seal(job.open(), 1)
+    first, both = sorted(names(job), key=len)
+    assert both.partition("-")[0] == first.partition("-")[0]
+    fill(job, keys, 10, 1)
+    seal.seal(job.open(), 1)
+    assert first not in names(job)
+    fill(job, keys, 11, 20)
+    seal.seal(job.open(), 1, is_last=True)
+    assert len(names(job)) == 1
