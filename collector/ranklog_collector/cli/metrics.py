@@ -28,7 +28,7 @@ SHOWN = 20
 """Rows that a person is shown."""
 SPARK = 24
 HEIGHT = 10
-_TEXT_MAX = 60
+_TEXT_MAX = 24
 Row = dict[str, Any]
 
 
@@ -121,7 +121,7 @@ def _catalog(options: Options, folder: RunFolder, child: str) -> None:
     columns = [
         Column("METRIC"),
         Column("KIND", 6),
-        Column("", 3),
+        Column(""),
         Column("LAST", is_right=True),
         Column("MIN", 2, is_right=True),
         Column("MEAN", 4, is_right=True),
