@@ -22,6 +22,7 @@ from ranklog_collector.launch.plan import Plan
 from ranklog_collector.launch.prepare import Order, Request, prepare
 from ranklog_collector.launch.session import Limits, Outcome, Session, View
 from ranklog_collector.launch.summary import summarize
+from ranklog_collector.launch.tagging import tag
 from ranklog_collector.reading.folder import RunFolder
 
 CANNOT_START = 2
@@ -41,13 +42,8 @@ def _safe(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
     "-n", "count", type=click.IntRange(min=1), metavar="N", help="Start N processes, ranks 0 to N-1, of the command."
 )
 @click.option("--name", metavar="NAME", help="What the run's id begins with.  [default: the program]")
-@click.option(
-    "--run",
-    "run_id",
-    metavar="RUN_ID",
-    callback=_safe,
-    help="The run's id.  [default: made of the name]",
-)
+@click.option("--run", "run_id", metavar="RUN_ID", callback=_safe, help="The run's id.  [default: made of the name]")
+@click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE", help="Tag the run.")
 @click.option("--experiment", metavar="NAME", help="[env: RANKLOG_EXPERIMENT; default: default]")
 @click.option("--root", metavar="DIR", help="Where run folders are kept.  [env: RANKLOG_ROOT; default: ./ranklog-runs]")
 @click.option("--http", metavar="HOST:PORT", help="Serve the HTTP API here while it runs; port 0 takes any free one.")
@@ -81,6 +77,8 @@ def run(command: tuple[str, ...], **options: Any) -> None:
     )
     try:
         order = prepare(request, os.environ)
+        if options["tags"]:
+            tag(order.spool, order.hostname, dict(text.partition("=")[::2] for text in options["tags"]))
         session = Session(
             order,
             lambda folder, plan: _open_view(order, plan, folder, options),

@@ -68,10 +68,9 @@ def plan(wanted: Wanted, python: str, *, is_root: bool) -> Job:
             )
 
 
-def command_line(job: Job, ranklog: str, options: Sequence[str]) -> list[str]:
-    """The `ranklog run` of a job on one node."""
-    count = ["-n", str(job.processes)] if job.processes > 1 else []
-    return [ranklog, "run", *options, *count, "--", *job.words]
+def launched(job: Job) -> list[str]:
+    """The rest of the `ranklog run` of a job on one node."""
+    return [*(["-n", str(job.processes)] if job.processes > 1 else []), "--", *job.words]
 
 
 def _torch(words: list[str], environment: Mapping[str, str], nodes: int, count: int) -> Job:

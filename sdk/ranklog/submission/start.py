@@ -6,16 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ranklog import layout
 from ranklog.errors import UserError
 from ranklog.identity import setting
-from ranklog.points.line import entry
 from ranklog.submission import record, slurm
-from ranklog.submission.job import Job, command_line
+from ranklog.submission.job import Job, launched
 from ranklog.submission.record import Submission
 
 BATCH = "job.sbatch"
@@ -60,15 +58,10 @@ def _here(request: Request, folder: str) -> Submission:
     """Start `ranklog run`."""
     if request.job.words[0] == "mpirun" and shutil.which("mpirun") is None:
         raise UserError("MpiConfiguration needs mpirun in PATH: install Open MPI or MPICH, or use PyTorchConfiguration")
-    options = ["--run", request.run_id, "--experiment", request.experiment, "--root", request.root, "--quiet"]
-    options += ["--kill-after", str(KILL_AFTER_S)]
-    options += ["--max-duration", str(request.seconds_max)] if request.seconds_max is not None else []
-    words, spools = command_line(request.job, _ranklog(), options), _spools(os.environ)
+    spools = _spools(os.environ)
     spool = os.path.join(spools, request.run_id)
     layout.prepare(spool, "metrics")
-    if request.tags:
-        _tag(spool, request.tags)
-    submission = _submission(request, folder, words, spool)
+    submission = _submission(request, folder, [*_ranklog_run(request), *launched(request.job)], spool)
     return _child(submission, {**request.job.environment, "RANKLOG_SPOOL": spools})
 
 
@@ -79,34 +72,35 @@ def _on_nodes(request: Request, folder: str) -> Submission:
             f"{request.job.nodes} nodes need Slurm, and srun is not in PATH: submit on a machine of the cluster, or "
             "start the job by your scheduler's own means, each process under `ranklog exec`"
         )
-    path = os.path.join(folder, BATCH)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(slurm.script(_script_of(request, folder)))
-    if "SLURM_JOB_ID" in os.environ:
-        return _child(_submission(request, folder, ["bash", path], None), {})
-    words = ["sbatch", "--parsable", path]
-    asked = subprocess.run(words, capture_output=True, check=False, text=True)
-    if asked.returncode:
-        raise UserError(f"sbatch refuses the job: {asked.stderr.strip()}")
-    return replace(_submission(request, folder, words, None), slurm_job=asked.stdout.strip().partition(";")[0])
-
-
-def _script_of(request: Request, folder: str) -> slurm.Batch:
-    return slurm.Batch(
-        run_id=request.run_id,
-        experiment=request.experiment,
-        root=request.root,
-        spool=os.path.join(layout.own_folders(os.getuid())[0], request.run_id),
+    batch = slurm.Batch(
+        name=request.experiment,
         folder=request.directory,
         output=os.path.join(folder, record.OUTPUT),
-        first_line=_tag_line(request.tags) if request.tags else "",
+        ranklog_run=_ranklog_run(request),
         words=request.job.words,
         environment=request.job.environment,
         nodes=request.job.nodes,
         tasks_per_node=request.job.tasks_per_node,
         seconds_max=request.seconds_max,
-        ranklog=_ranklog(),
     )
+    path = os.path.join(folder, BATCH)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(slurm.script(batch))
+    if "SLURM_JOB_ID" in os.environ:
+        return _child(_submission(request, folder, ["bash", path], None), {})
+    words = ["sbatch", "--parsable", path]
+    asked = subprocess.run(words, capture_output=True, check=False, text=True, env=_outside(os.environ))
+    if asked.returncode:
+        raise UserError(f"sbatch refuses the job: {asked.stderr.strip()}")
+    return replace(_submission(request, folder, words, None), slurm_job=asked.stdout.strip().partition(";")[0])
+
+
+def _ranklog_run(request: Request) -> list[str]:
+    """`ranklog run` with its options."""
+    words = [_ranklog(), "run", "--run", request.run_id, "--experiment", request.experiment, "--root", request.root]
+    words += ["--quiet", "--kill-after", str(KILL_AFTER_S)]
+    words += ["--max-duration", str(request.seconds_max)] if request.seconds_max is not None else []
+    return words + [word for name, value in request.tags.items() for word in ("--tag", f"{name}={value}")]
 
 
 def _submission(request: Request, folder: str, words: Sequence[str], spool: str | None) -> Submission:
@@ -126,17 +120,6 @@ def _child(submission: Submission, environment: Mapping[str, str]) -> Submission
         )
     _children[:] = [*(child for child in _children if child.poll() is None), process]
     return replace(submission, pid=process.pid, start_ticks=record.start_ticks(process.pid))
-
-
-def _tag(spool: str, tags: Mapping[str, str]) -> None:
-    """Write the tags into the spool as the job's processes write theirs."""
-    key = layout.submitter_key(os.uname().nodename, os.getpid(), time.time_ns())
-    with open(os.path.join(spool, "metrics", f"{key}.jsonl"), "w", encoding="utf-8") as file:
-        file.write(_tag_line(tags) + "\n")
-
-
-def _tag_line(tags: Mapping[str, str]) -> str:
-    return entry(time.time_ns(), {"tag": {str(name): str(value) for name, value in tags.items()}}).decode().strip()
 
 
 def _outside(environ: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from ranklog.configuration import Distribution
 from ranklog.errors import UserError
 from ranklog.submission import snapshot
 from ranklog.submission.ignore import is_ignored, parse
-from ranklog.submission.job import Job, Wanted, command_line, plan
+from ranklog.submission.job import Job, Wanted, launched, plan
 from ranklog.submission.slurm import Batch, script
 
 # ---- the command ----------------------------------------------------------------------------------------------------
@@ -24,13 +24,9 @@ def planned(**wanted: object) -> Job:
     return plan(Wanted(**fields), "python3", is_root=False)  # type: ignore[arg-type]
 
 
-def words_of(job: Job) -> list[str]:
-    return command_line(job, "ranklog", ["--quiet"])
-
-
 def test_a_script_runs_with_its_arguments_as_texts() -> None:
     job = planned(arguments=["--lr", 0.1, "--name", "a b"])
-    assert words_of(job) == ["ranklog", "run", "--quiet", "--", "python3", "train.py", "--lr", "0.1", "--name", "a b"]
+    assert launched(job) == ["--", "python3", "train.py", "--lr", "0.1", "--name", "a b"]
 
 
 def test_arguments_may_be_one_text() -> None:
@@ -53,12 +49,12 @@ def test_what_cannot_be_run_is_refused(wanted: dict[str, object]) -> None:
 
 def test_several_processes_on_one_node_are_started_by_ranklog() -> None:
     job = planned(distribution=PyTorchConfiguration(process_count=4))
-    assert words_of(job)[2:6] == ["--quiet", "-n", "4", "--"]
+    assert launched(job) == ["-n", "4", "--", "python3", "train.py"]
 
 
 def test_an_mpi_job_is_started_by_mpirun() -> None:
     job = planned(distribution=MpiConfiguration(process_count_per_node=4))
-    assert words_of(job)[3:] == ["--", "mpirun", "-n", "4", "python3", "train.py"]
+    assert launched(job) == ["--", "mpirun", "-n", "4", "python3", "train.py"]
     assert "OMPI_ALLOW_RUN_AS_ROOT" not in job.environment
 
 
@@ -111,27 +107,24 @@ def test_a_run_configuration_says_what_the_arguments_do_not() -> None:
 
 def test_the_script_for_slurm_is_one_that_a_shell_understands(tmp_path: Path) -> None:
     batch = Batch(
-        run_id="r-1",
-        experiment="e",
-        root="/shared/runs",
-        spool="/tmp/ranklog-0/r-1",
+        name="e",
         folder="/shared/it's here",
         output="/shared/out.txt",
-        first_line='{"t":1,"tag":{"a":"it\'s"}}',
+        ranklog_run=["/opt/bin/ranklog", "run", "--tag", "a=it's"],
         words=["python3", "train.py", "$HOME", "a 'b'"],
         environment={"A": "x y"},
         nodes=2,
         tasks_per_node=4,
         seconds_max=90,
-        ranklog="/opt/bin/ranklog",
     )
     path = tmp_path / "job.sbatch"
     path.write_text(script(batch))
     assert subprocess.run(["bash", "-n", str(path)], check=False).returncode == 0
     text = path.read_text()
-    for directive in ("--nodes=2", "--ntasks-per-node=4", "--time=2", "--output=/shared/out.txt"):
+    for directive in ("--nodes=2", "--ntasks-per-node=4", "--time=3", "--output=/shared/out.txt"):
         assert f"#SBATCH {directive}\n" in text
-    assert "/opt/bin/ranklog exec -- python3 train.py '$HOME' 'a '\"'\"'b'\"'\"''" in text
+    shape = "--nodes=2 --ntasks=8 --ntasks-per-node=4"
+    assert f"-- srun {shape} python3 train.py '$HOME' 'a '\"'\"'b'\"'\"''" in text
     assert "export A='x y'" in text
 
 
