@@ -19,6 +19,8 @@ class Run:
     run_id: str
     experiment: str
     time: int
+    origin: str = ""
+    """`api` if no collector has the run in its care: it is what came by REST (points.md), and state lines."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ INTERNAL = ".ranklog"
 JOURNAL = f"{INTERNAL}/journal/events.jsonl"
 INCOMING = f"{INTERNAL}/incoming"
 METRICS = f"{INTERNAL}/metrics"
+API_POINTS = f"{METRICS}/api"
+"""Points that came by REST: no node may have this folder."""
 
 _JOB_WIDE = {
     "launcher_stdout": "overall/stdout.txt",
@@ -78,7 +80,7 @@ class Layout:
     _placed: dict[int, _Placed] = field(default_factory=dict)
     _of_process: dict[tuple[str, str], list[_Placed]] = field(default_factory=dict)
     _folders: dict[str, str] = field(default_factory=dict)
-    _claims: Claims = field(default_factory=lambda: Claims((RUN, PROCESS_INFO, PROCESS_STATUS, EXECUTION)))
+    _claims: Claims = field(default_factory=lambda: Claims((RUN, PROCESS_INFO, PROCESS_STATUS, EXECUTION, API_POINTS)))
     _shape: tuple[bool, bool] = (False, False)
     """Several nodes, several ranks: as it was when all paths were last looked at."""
 

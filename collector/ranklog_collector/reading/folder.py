@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ranklog_collector.core.layout import INCOMING, JOURNAL
+from ranklog_collector.reading import api_streams
 from ranklog_collector.reading.inside import open_inside
 from ranklog_collector.reading.journal_tail import JournalTail
 from ranklog_collector.reading.replay import apply
 from ranklog_collector.reading.state import RunState, Stream
 from ranklog_collector.store.local import LOCK
+
+API = "api"
+"""The origin of a run that came by REST."""
 
 
 def is_written(path: str) -> bool:
@@ -77,8 +81,13 @@ class RunFolder:
 
     @property
     def is_written(self) -> bool:
-        """Whether a collector holds the folder at this moment."""
-        return is_written(self.path)
+        """Whether it may grow: a collector holds the folder at this moment, or the run came by REST."""
+        return not self.is_owned or is_written(self.path)
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether the run is, or was, in the care of a collector; else it is what came by REST."""
+        return self.state.run is None or self.state.run.origin != API
 
     @property
     def position(self) -> int:
@@ -106,7 +115,7 @@ class RunFolder:
         return max((stream.timeline.last(state.clock(stream)) or 0 for stream in state.streams.values()), default=0)
 
     def refresh(self) -> bool:
-        """Take in what the journal has grown by; False if by nothing.
+        """Take in what the journal has grown by, and what came by REST; False if by nothing.
 
         Raises ReadingError if there is no journal.
         """
@@ -120,7 +129,8 @@ class RunFolder:
         except OSError as error:
             reason = error.strerror or error
             raise ReadingError(f"{self.path} is no run folder: {JOURNAL} cannot be read ({reason})") from error
-        return self._begin_anew_if_needed() or is_news
+        is_news = self._begin_anew_if_needed() or is_news
+        return api_streams.look(self.state, self.path) or is_news
 
     def _begin_anew_if_needed(self) -> bool:
         if self._journal.generation == self._generation:

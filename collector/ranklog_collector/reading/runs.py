@@ -12,7 +12,7 @@ import orjson
 
 from ranklog_collector.core import journal
 from ranklog_collector.core.layout import JOURNAL, RUN
-from ranklog_collector.reading.folder import AmbiguousError, NotThereError, ReadingError, RunFolder, is_written
+from ranklog_collector.reading.folder import API, AmbiguousError, NotThereError, ReadingError, RunFolder, is_written
 from ranklog_collector.reading.inside import open_inside
 from ranklog_collector.reading.processes import ProcessState, processes
 from ranklog_collector.reading.state import ENDED
@@ -35,6 +35,8 @@ class RunEntry:
     experiment: str
     path: str
     started_ns: int
+    is_owned: bool = True
+    """Whether it is, or was, in the care of a collector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def overview_of(folder: RunFolder) -> RunOverview:
     state = folder.state
     views = [view for view in processes(state) if view.role != "launcher"]
     return _overview(
-        RunEntry(folder.run_id, folder.experiment, folder.path, folder.started_ns),
+        RunEntry(folder.run_id, folder.experiment, folder.path, folder.started_ns, folder.is_owned),
         state=state.state,
         ended_ns=state.state_time if state.has_ended else None,
         nodes=len(state.nodes),
@@ -175,7 +177,7 @@ def overview_of(folder: RunFolder) -> RunOverview:
 
 
 def _overview(run: RunEntry, state: str, ended_ns: int | None, nodes: int, processes: int, failed: int) -> RunOverview:
-    if state not in ENDED and not is_written(run.path):
+    if state not in ENDED and run.is_owned and not is_written(run.path):
         state = INTERRUPTED
     return RunOverview(run.run_id, run.experiment, run.path, run.started_ns, ended_ns, state, nodes, processes, failed)
 
@@ -191,7 +193,7 @@ def _entry(path: str) -> RunEntry | None:
         os.close(file)
     first = journal.parse(head.partition(b"\n")[0])
     if isinstance(first, journal.Run):
-        return RunEntry(first.run_id, first.experiment, path, first.time)
+        return RunEntry(first.run_id, first.experiment, path, first.time, first.origin != API)
     return RunEntry(os.path.basename(path), os.path.basename(os.path.dirname(path)), path, 0)
 
 

@@ -102,8 +102,8 @@ class RunState:
         return self.state in ENDED
 
     def clock(self, stream: Stream) -> NodeClock:
-        """Of the node that wrote the stream."""
-        return self.node(stream.node).clock
+        """Of the node that wrote the stream; what came by REST came from none."""
+        return self.node(stream.node).clock if stream.node else NodeClock()
 
     def node(self, name: str) -> Node:
         """Look a node up, or get to know it."""

@@ -1,0 +1,1 @@
+"""MLflow's tracking API over run folders (docs/reference/mlflow.md)."""

@@ -1,0 +1,52 @@
+"""What goes wrong, as MLflow's clients know it."""
+
+from __future__ import annotations
+
+INVALID = "INVALID_PARAMETER_VALUE"
+MISSING = "RESOURCE_DOES_NOT_EXIST"
+EXISTS = "RESOURCE_ALREADY_EXISTS"
+STATE = "INVALID_STATE"
+UNKNOWN_ENDPOINT = "ENDPOINT_NOT_FOUND"
+UNSUPPORTED = "NOT_IMPLEMENTED"
+UNAVAILABLE = "TEMPORARILY_UNAVAILABLE"
+INTERNAL = "INTERNAL_ERROR"
+UNAUTHENTICATED = "UNAUTHENTICATED"
+DENIED = "PERMISSION_DENIED"
+
+STATUSES = {
+    INVALID: 400,
+    EXISTS: 400,
+    STATE: 400,
+    UNAUTHENTICATED: 401,
+    DENIED: 403,
+    MISSING: 404,
+    UNKNOWN_ENDPOINT: 404,
+    INTERNAL: 500,
+    UNSUPPORTED: 501,
+    UNAVAILABLE: 503,
+}
+"""Of HTTP. Clients repeat what is answered with 500, 502, 503 or 504, so that is for what passes."""
+
+
+class MlflowError(Exception):
+    """A request that cannot be met; `code` is one of MLflow's error codes."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return STATUSES[self.code]
+
+
+def invalid(message: str) -> MlflowError:
+    """The request makes no sense."""
+    return MlflowError(INVALID, message)
+
+
+def missing(message: str) -> MlflowError:
+    """What the request is about is not there."""
+    return MlflowError(MISSING, message)
