@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ranklog import keeper, layout
 from ranklog.capture import record
-from ranklog.errors import UserError
+from ranklog.errors import RunNotFoundError, UnreachableError, UserError
 from ranklog.identity import Identity, setting
 from ranklog.keeper import Errand, Keeper
 from ranklog.run import Run
@@ -29,6 +29,7 @@ SNAPSHOT = "snapshot"
 APART = "interactive"
 """Spools of these runs are a level deeper: no `ranklog exec` that was told of no run takes them for its own."""
 TERMINATED = 15
+ENDED_S, POLL_S = 10.0, 0.05
 
 
 class InteractiveRun(Run):
@@ -68,7 +69,7 @@ class InteractiveRun(Run):
         self._writing.log_no_longer()
         self._session.leave(exit_code, signal)
         if self._session.wait():
-            self._known_source = self._session.source()
+            self._known_source = self._session.home() or self._source
             self._place = None
 
 
@@ -101,9 +102,17 @@ class Session:
         """Wait for the keeper; False if the run stays in the spool."""
         return self._keeper is not None and self._keeper.wait()
 
-    def source(self) -> Source:
-        """Where the run is read from now."""
-        return self._source or choose.folder(self._errand.root)
+    def home(self) -> Source | None:
+        """Where the run is read from now that it has ended; None if that cannot be reached from here."""
+        deadline = time.monotonic() + ENDED_S
+        source = self._source or choose.folder(self._errand.root)
+        try:
+            # A collector elsewhere has all of it, and needs a moment to see that nothing more will come.
+            while source.run(self._errand.run_id)["ended"] is None and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+        except (RunNotFoundError, UnreachableError):
+            return None
+        return source
 
     def _enter(self) -> None:
         errand, start_ns = self._errand, round(self._errand.began_s * 1e9)
