@@ -19,13 +19,17 @@ import grpc.aio
 
 from ranklog import spool
 from ranklog_agent.account import Account
+from ranklog_agent.announcement import announce, withdraw
 from ranklog_agent.config import Config
 from ranklog_agent.core.backoff import Backoff
 from ranklog_agent.core.clock import Clock
+from ranklog_agent.core.usage import Present
 from ranklog_agent.errors import AgentError, CollectorRefusedError, NotDeliveredError
 from ranklog_agent.io import commands, link, procfs, wire
 from ranklog_agent.io.watch import Hints, Watcher
 from ranklog_agent.mirror import Mirror
+from ranklog_agent.observer import Observer
+from ranklog_agent.observing import Observing
 from ranklog_proto.v1 import ingest_pb2 as pb
 
 if sys.version_info >= (3, 11):
@@ -93,11 +97,12 @@ class Agent:
             await self._mirror_until_the_end(account)
         finally:
             self._watcher.close()
-            self._withdraw()
+            withdraw(self._config)
             self._thread.shutdown(cancel_futures=True)
 
     async def _mirror_until_the_end(self, account: Account) -> None:
-        self._announce()
+        announce(self._config, self._say)
+        observing = self._new_observing(account) if self._config.sample_s else None
         async with TaskGroup() as tasks:
             lasting = [
                 tasks.create_task(self._keep_scanning()),
@@ -105,8 +110,10 @@ class Agent:
                 tasks.create_task(self._keep_sending()),
                 tasks.create_task(self._keep_tending()),
             ]
+            if observing is not None:
+                lasting.append(tasks.create_task(observing.keep(self._config.sample_s)))
             await self._wait_for_the_end()
-            await self._drain(account)
+            await self._drain(account, observing)
             for task in lasting:
                 task.cancel()
 
@@ -120,10 +127,10 @@ class Agent:
         finally:
             for task in ending:
                 task.cancel()
-        if not self._over.is_set():
+        if not self._over.is_set() and not await self._in_mirror(self._mirror.has_job_ended):
             self._reason = "signalled"
 
-    async def _drain(self, account: Account) -> None:
+    async def _drain(self, account: Account, observing: Observing | None) -> None:
         """Deliver what is left, up to the deadline, and say goodbye.
 
         A signal that comes now ends what is under way: the command of --release, then the delivery.
@@ -132,6 +139,8 @@ class Agent:
         if self._config.release:
             await self._run_command(account, self._config.release, "release")
             self._stop.clear()
+        if observing is not None:
+            await observing.finish()
         await self._note(account, f"agent leaves: {self._reason}")
         await self._in_mirror(self._mirror.finish)
         deadline = time.monotonic() + self._config.drain_timeout_s
@@ -345,30 +354,23 @@ class Agent:
         await self._in_mirror(account.end_command, kind, str(ended))
         await self._note(account, f"--{kind} ended with exit code {ended.code}: {command}")
 
+    def _new_observing(self, account: Account) -> Observing:
+        folder = os.path.join(self._own_folder, "resources")
+
+        async def ask() -> Present:
+            return await self._in_mirror(self._mirror.present)
+
+        async def watch(path: str, process: str) -> None:
+            await self._in_mirror(self._mirror.watch, path, "metrics", "resources", process)
+
+        async def note(text: str) -> None:
+            await self._in_mirror(account.say, text)
+
+        return Observing(Observer(folder, self._say), folder, ask, watch, note)
+
     @property
     def _own_folder(self) -> str:
         return spool.agent_folder(self._config.spool, self._config.hostname)
-
-    def _announce(self) -> None:
-        try:
-            spool.announce_agent(
-                self._config.spool,
-                run_id=self._config.run_id,
-                experiment=self._config.experiment,
-                hostname=self._config.hostname,
-                collector=self._config.collector,
-            )
-        except (OSError, spool.SpoolError) as error:
-            self._say(f"cannot announce this agent, so that ranks must be told of its run: {error}")
-
-    def _withdraw(self) -> None:
-        """Take the announcement back, unless it is that of an agent which has taken over."""
-        path = spool.agent_path(self._config.spool, self._config.hostname)
-        with contextlib.suppress(OSError, spool.SpoolError):
-            with open(path, "rb") as file:
-                is_ours = spool.parse_agent(file.read(spool.RECORD_BYTES_MAX)).pid == os.getpid()
-            if is_ours:
-                os.unlink(path)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

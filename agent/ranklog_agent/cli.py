@@ -85,6 +85,14 @@ def _rules(_: click.Context, __: click.Parameter, values: tuple[tuple[str, str],
 @click.option("--release", metavar="CMD", help="Shell command to run after the job; likewise.")
 @click.option("--stay", is_flag=True, help="Go on when the job has ended, until SIGTERM.")
 @click.option("--end-with", "end_with", type=int, metavar="PID", help="Take this process's end for the job's.")
+@click.option(
+    "--sample",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to note what the job's processes and the node use, at least 0.5; 0: never.",
+)
 @click.option("--drain-timeout", default=60.0, show_default=True, metavar="SECONDS", help="Time to deliver the rest.")
 def agent(**options: Any) -> None:
     """Mirror what the job writes on this node to the collector, byte for byte.
@@ -129,6 +137,7 @@ def _config(options: Mapping[str, Any]) -> Config:
         stays=options["stay"],
         ends_with_pid=options["end_with"],
         drain_timeout_s=options["drain_timeout"],
+        sample_s=options["sample"],
     )
 
 

@@ -46,4 +46,6 @@ class Config:
     scan_idle_s: float = 10.0
     """How often everything is scanned even though events come."""
     heartbeat_s: float = 1.0
+    sample_s: float = 5.0
+    """How often it is observed what the job and the node use; 0: never."""
     batch_bytes: int = 1 << 20

@@ -3,6 +3,7 @@
 AgentError                exit code 1
 ├── CollectorRefusedError     the collector will never take this agent: token, protocol, fenced
 └── NotDeliveredError         the drain deadline passed with bytes still here
+NoGpusError               never leaves the agent
 """
 
 from __future__ import annotations
@@ -18,3 +19,7 @@ class CollectorRefusedError(AgentError):
 
 class NotDeliveredError(AgentError):
     """The drain deadline passed before everything was delivered."""
+
+
+class NoGpusError(Exception):
+    """No GPU of this node can be observed; the text says why. The agent goes on without."""

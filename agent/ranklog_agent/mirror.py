@@ -20,6 +20,7 @@ from ranklog_agent.core.matching import Remembered
 from ranklog_agent.core.rules import Mode, Rule, Rules
 from ranklog_agent.core.shipping import Resume
 from ranklog_agent.core.track import Track
+from ranklog_agent.core.usage import Present
 from ranklog_agent.io import wire
 from ranklog_agent.io.discovery import files_below
 from ranklog_agent.io.files import NodeFiles
@@ -66,9 +67,9 @@ class Mirror:
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
-    def watch(self, path: str, role: str, name: str = "") -> None:
+    def watch(self, path: str, role: str, name: str = "", process: str = "") -> None:
         """Mirror one of the agent's own files."""
-        self._look(self._tracking.watch(path, StreamName(role, "", name)))
+        self._look(self._tracking.watch(path, StreamName(role, process, name)))
 
     def hold_early(self, path: str) -> None:
         """Hold a file that was made a moment ago, if it matters: it may be gone before its turn comes. Any thread."""
@@ -126,6 +127,17 @@ class Mirror:
         self.files.forget_unheeded()
         self.last_backlog = self._tracking.backlog
         return self.last_backlog > 0 or self._engine.has_news or not self.jobs.is_confirmed
+
+    def present(self) -> Present:
+        """What is known of the job's processes now; those that have ended are told once."""
+        self._scan_spool()
+        return self.jobs.present()
+
+    def has_job_ended(self) -> bool:
+        """Whether no process of the job is left here, as far as is known now."""
+        self._scan_spool()
+        self.jobs.check_alive(time.monotonic(), time.time_ns())
+        return self.jobs.have_ended
 
     def finish(self) -> None:
         """The job has ended: mirror what waits for that, and take every file as it is now as final."""

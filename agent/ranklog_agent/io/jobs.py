@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from ranklog import identity, layout, spool
 from ranklog_agent.core.facts import Identity
 from ranklog_agent.core.lifetime import Lifetime
 from ranklog_agent.core.rules import Match
+from ranklog_agent.core.usage import Ended, Present, Root
 from ranklog_agent.io import procfs, wire
 from ranklog_agent.io.opening import open_regular
 
@@ -28,6 +30,7 @@ class Known:
     key: str
     pids: tuple[int, ...]
     """The process and the `exec` around it, if their numbers hold here; all gone means it has ended."""
+    start_ns: int = 0
     ticks: dict[int, int | None] = field(default_factory=dict)
     gone_since_s: float | None = None
     has_ended: bool = False
@@ -53,6 +56,8 @@ class Jobs:
     _by_file: dict[str, str] = field(default_factory=dict)
     _facts: dict[tuple[str, str], Fact] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)
+    _ended: list[Ended] = field(default_factory=list)
+    _has_hidden: bool = False
     _namespace: int = field(default_factory=lambda: os.stat("/proc/self/ns/pid").st_ino)
 
     # ---- the spool --------------------------------------------------------------------------------------------------
@@ -89,7 +94,9 @@ class Jobs:
             return None
         is_here = record.pid_namespace == self._namespace
         pids = tuple(pid for pid in (record.pid, record.exec_pid) if pid) if is_here else ()
-        self._begin(Known(key, pids), raw, record.launcher_pid if is_here else None, is_spooled=True)
+        self._has_hidden |= not is_here
+        known = Known(key, pids, record.start_ns)
+        self._begin(known, raw, record.launcher_pid if is_here else None, is_spooled=True)
         return record
 
     def _note_exit(self, key: str, path: str) -> None:
@@ -101,10 +108,26 @@ class Jobs:
             return
         self._facts[key, "exited"] = Fact(wire.exited(key, raw))
         self._end(known)
+        with suppress(spool.SpoolError):
+            exit_ = spool.parse_exit(raw)
+            if exit_.user_s is not None and exit_.system_s is not None:
+                self._ended.append(Ended(key, known.start_ns, exit_.end_ns, exit_.user_s + exit_.system_s))
 
     def knows(self, key: str) -> bool:
         """Whether a process is one of this node's, or has submitted the job here."""
         return key in self._known or layout.is_submitter(key, self.hostname)
+
+    def present(self) -> Present:
+        """Tell who lives, and who has ended since this was last asked."""
+        ended, self._ended = self._ended, []
+        living = [known for known in self._known.values() if known.pids and not known.has_ended]
+        roots = {known.key: Root(known.pids[0], known.ticks.get(known.pids[0])) for known in living}
+        return Present(roots, ended, self._has_hidden)
+
+    @property
+    def have_ended(self) -> bool:
+        """Whether there were processes of the job here and all of them have ended."""
+        return bool(self._known) and all(known.has_ended for known in self._known.values())
 
     # ---- processes without an exec ----------------------------------------------------------------------------------
 
