@@ -12,13 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from ranklog_collector.http import answers
 from ranklog_collector.http.errors import JsonAnswer, error_answer
 from ranklog_collector.http.events import EventStream, Watches
-from ranklog_collector.http.folders import Folders, Namings
 from ranklog_collector.http.sending import file_answer, zip_answer
 from ranklog_collector.reading.archive import files, zipped
 from ranklog_collector.reading.folder import NotThereError
 from ranklog_collector.reading.inside import OutsideError, open_inside
 from ranklog_collector.views import logs, runs
 from ranklog_collector.views.files import file_views
+from ranklog_collector.views.folders import Folders, Namings
 from ranklog_collector.views.logs import log_page
 from ranklog_collector.views.processes import process_views
 from ranklog_collector.views.runs import run_page, run_view

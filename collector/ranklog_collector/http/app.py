@@ -11,9 +11,9 @@ from ranklog_collector.http.api import PREFIX, api
 from ranklog_collector.http.condition import condition
 from ranklog_collector.http.errors import add_handlers
 from ranklog_collector.http.figures import read
-from ranklog_collector.http.folders import Folders
 from ranklog_collector.http.guard import Guard
 from ranklog_collector.http.settings import Settings
+from ranklog_collector.views.folders import Folders
 
 DESCRIPTION = "What a ranklog collector knows of its runs. Times are UTC; a cursor is to be handed back as it came."
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ranklog_collector.http import folders
-from ranklog_collector.http.folders import Folders, Namings
 from ranklog_collector.reading.folder import ReadingError
+from ranklog_collector.views import folders
+from ranklog_collector.views.folders import Folders, Namings
 from tests.support.run_writer import RunWriter, job
 
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from ranklog.errors import RunFileError, RunNotFoundError, UnreachableError, UserError
-from ranklog_collector.http.folders import Folders
 from ranklog_collector.reading.folder import AmbiguousError, NotThereError, QuestionError, ReadingError, RunFolder
 from ranklog_collector.reading.inside import OutsideError, open_inside
 from ranklog_collector.views.files import file_views
+from ranklog_collector.views.folders import Folders
 from ranklog_collector.views.logs import Question, log_page
 from ranklog_collector.views.processes import process_views
 from ranklog_collector.views.runs import run_page, run_view
