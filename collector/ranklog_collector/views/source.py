@@ -11,7 +11,7 @@ from ranklog.errors import RunFileError, RunNotFoundError, UnreachableError, Use
 from ranklog_collector.reading.folder import AmbiguousError, NotThereError, QuestionError, ReadingError, RunFolder
 from ranklog_collector.reading.inside import OutsideError, open_inside
 from ranklog_collector.views.files import file_views
-from ranklog_collector.views.folders import Folders
+from ranklog_collector.views.folders import Folders, Namings
 from ranklog_collector.views.logs import Question, log_page
 from ranklog_collector.views.processes import process_views
 from ranklog_collector.views.runs import run_page, run_view
@@ -24,6 +24,7 @@ class FolderSource:
     def __init__(self, root: str) -> None:
         self.url = f"file://{os.path.abspath(root)}"
         self._folders = Folders(root)
+        self._namings = Namings()
 
     def runs(self, experiment: str | None = None) -> list[Json]:
         """All runs, or those of an experiment, newest first."""
@@ -31,7 +32,7 @@ class FolderSource:
             return []
         with _told():
             entries = self._folders.entries()
-            return list(run_page(entries, experiment, limit=len(entries) + 1)["runs"])
+            return list(run_page(entries, experiment, limit=len(entries) + 1, name=self._namings.of)["runs"])
 
     def run(self, run_id: str) -> Json:
         """One run."""

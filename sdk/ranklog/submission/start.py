@@ -17,7 +17,7 @@ from ranklog.submission.job import Job, launched
 from ranklog.submission.record import Submission
 
 BATCH = "job.sbatch"
-PLACE = ("RANKLOG_RUN_ID", "RANKLOG_PROCESS", "RANKLOG_SPOOL", "RANKLOG_COLLECTOR", "RANKLOG_QUIET")
+PLACE = tuple(f"RANKLOG_{name}" for name in ("RUN_ID", "PROCESS", "SPOOL", "COLLECTOR", "TOKEN_FILE", "QUIET"))
 _children: list[subprocess.Popen[bytes]] = []
 """Those that may have to be waited for, so that no zombies are left: the next start does so."""
 KILL_AFTER_S = 30
