@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 
 from ranklog.errors import UserError
@@ -22,6 +22,14 @@ class Record:
 
     tags: dict[str, str] = field(default_factory=dict)
     archived: datetime | None = None
+    number: int | None = None
+    """Its id for clients that know it by number."""
+    name: str | None = None
+    """What it is called, if that is not the name of its folder."""
+    created: datetime | None = None
+    updated: datetime | None = None
+    artifact_location: str | None = None
+    """Where artifacts of its runs are, if not in their folders."""
 
 
 def now() -> datetime:
@@ -41,10 +49,14 @@ def read(root: str, experiment: str) -> Record:
     try:
         with open(os.path.join(root, experiment, NAME), encoding="utf-8") as file:
             fields = json.load(file)
-        archived = fields.get("archived")
+        texts = {name: fields[name] for name in ("name", "artifact_location") if isinstance(fields.get(name), str)}
         return Record(
-            {str(key): str(value) for key, value in fields.get("tags", {}).items()},
-            None if archived is None else datetime.fromisoformat(archived),
+            tags={str(key): str(value) for key, value in fields.get("tags", {}).items()},
+            archived=_time(fields.get("archived")),
+            number=fields["number"] if isinstance(fields.get("number"), int) else None,
+            created=_time(fields.get("created")),
+            updated=_time(fields.get("updated")),
+            **texts,
         )
     except (OSError, ValueError, AttributeError, TypeError):
         return Record()
@@ -76,9 +88,13 @@ def delete(root: str, experiment: str) -> None:
         raise UserError(f"experiment {experiment} cannot be deleted: {error.filename}: {error.strerror}") from error
 
 
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
 def _write(path: str, record: Record) -> None:
-    archived = None if record.archived is None else record.archived.isoformat()
+    fields = {name: value for name, value in asdict(record).items() if value is not None}
     fresh = f"{path}.new"
     with open(fresh, "w", encoding="utf-8") as file:
-        json.dump({"tags": record.tags, "archived": archived}, file, ensure_ascii=False)
+        json.dump(fields, file, ensure_ascii=False, default=datetime.isoformat)
     os.replace(fresh, path)
