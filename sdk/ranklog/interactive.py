@@ -17,6 +17,7 @@ from ranklog.identity import Identity, setting
 from ranklog.keeper import Errand, Keeper
 from ranklog.run import Run
 from ranklog.run.own_log import warn
+from ranklog.run.place import Place
 from ranklog.run_id import new_run_id
 from ranklog.source import choose
 from ranklog.source.protocol import Source
@@ -61,6 +62,23 @@ class InteractiveRun(Run):
         if not self._is_over:
             super().cancel()
             self._end(signal=TERMINATED)
+
+    @property
+    def place(self) -> Place:
+        """Where it is written. Raises UserError once it is over."""
+        return self._writing
+
+    def leave(self, state: str) -> None:
+        """End the run, whose state has been told, without waiting until all of it can be read."""
+        if not self._is_over and self._session is not None:
+            self._is_over = True
+            self._writing.log_no_longer()
+            self._session.leave(*{"failed": (1, None), "canceled": (None, TERMINATED)}.get(state, (0, None)))
+
+    @property
+    def type(self) -> str | None:
+        """None, as azureml has it for interactive runs."""
+        return None
 
     def _end(self, exit_code: int | None = None, signal: int | None = None) -> None:
         if self._session is None:
@@ -140,6 +158,8 @@ def start(
 ) -> InteractiveRun:
     """Start an interactive run. Raises UserError."""
     del kwargs  # what azureml hands on to its service
+    if snapshot_directory is not None and not os.path.isdir(snapshot_directory):
+        raise UserError(f"there is no folder {snapshot_directory} to be kept with the run")
     began_s, workspace = time.time(), experiment.workspace
     chosen = new_run_id(experiment.name, began_s, secrets.token_hex(2)) if run_id is None else _checked(run_id)
     errand = Errand(

@@ -190,6 +190,8 @@ def submit(
     root = experiment.workspace.root
     runs = folder(root)  # who cannot read them, need not start
     chosen = run_id or new_run_id(experiment.name, time.time(), secrets.token_hex(2))
+    if os.path.exists(record.folder_of(root, chosen)):
+        raise UserError(f"there is a submitted run {chosen} already: take another run_id")
     job = plan(config.wanted(), sys.executable, is_root=os.getuid() == 0)
     directory = source = os.path.abspath(config.source_directory)
     if config.script is not None and not os.path.isfile(os.path.join(source, config.script)):

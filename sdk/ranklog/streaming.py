@@ -8,13 +8,15 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
 from ranklog import failure
-from ranklog.errors import RunFailedError, RunNotFoundError
+from ranklog.errors import RunFailedError, RunNotFoundError, UnreachableError
 from ranklog.source.protocol import Json, Source
 
 if TYPE_CHECKING:
     from ranklog.run import Run
 
 POLL_S = 0.2
+AWAY_S = 600.0
+"""How long a collector that has answered before may be away."""
 ENDED = ("Completed", "Failed", "Canceled", "NotResponding")
 
 
@@ -56,24 +58,57 @@ def wait(
 def _follow(run: Run, source: Source, out: IO[str] | None) -> None:
     """Show the output until the run has ended, and all that was said before that."""
     cursor: str | None = None
+    patience = Patience()
     has_shown = False
     while True:
-        # Asked first: what was said before the end must be shown after it is known.
-        has_ended = run.get_status() in ENDED
+        lines: list[Json] = []
         try:
-            lines, cursor = source.logs(run.id, cursor) if out is not None else ([], cursor)
-        except RunNotFoundError:
-            lines = []
+            # Asked first: what was said before the end must be shown after it is known.
+            has_ended = run.get_status() in ENDED
+            if out is not None:
+                lines, cursor = _next(source, run.id, cursor)
+            patience.renew()
+        except UnreachableError as error:
+            patience.use(error)
+            has_ended = False
         if lines and out is not None:
             if not has_shown:
                 _say(out, "\nStreaming the output of all processes\n=====================================\n")
                 has_shown = True
             label = _labels(source, run.id)
-            _say(out, "\n".join(label(line) + line["text"].rstrip("\r\n") for line in lines))
+            _say(out, "\n".join(label(line) + _last_state(line["text"]) for line in lines))
             continue
         if has_ended:
             return
         time.sleep(POLL_S)
+
+
+class Patience:
+    """A collector that has answered before may be away for a while: the run does not need it to be looked at."""
+
+    def __init__(self) -> None:
+        self._until_s = 0.0
+
+    def renew(self) -> None:
+        """It has answered."""
+        self._until_s = time.monotonic() + AWAY_S
+
+    def use(self, error: UnreachableError) -> None:
+        """It does not answer. Raises the error if it has not for too long, or never has."""
+        if time.monotonic() > self._until_s:
+            raise error
+
+
+def _next(source: Source, run_id: str, cursor: str | None) -> tuple[list[Json], str | None]:
+    try:
+        return source.logs(run_id, cursor)
+    except RunNotFoundError:  # it is only being started
+        return [], cursor
+
+
+def _last_state(text: str) -> str:
+    """Of a line that was redrawn, what it came to."""
+    return text.rstrip("\r\n").rpartition("\r")[2]
 
 
 def _labels(source: Source, run_id: str) -> Callable[[Json], str]:

@@ -123,9 +123,12 @@ def test_a_folder_may_be_kept_as_it_is_at_the_start(experiment: Experiment, tmp_
     assert "snapshot/train.py" in run.get_file_names()
 
 
-def test_an_id_that_is_none_is_refused(experiment: Experiment) -> None:
+def test_what_makes_no_sense_is_refused_before_anything_is_started(experiment: Experiment, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be a run's id"):
         experiment.start_logging(run_id="../x")
+    with pytest.raises(UserError, match="no folder"):
+        experiment.start_logging(snapshot_directory=str(tmp_path / "none"))
+    assert not (tmp_path / "spool").exists()
 
 
 PROGRAM = """

@@ -224,6 +224,12 @@ def test_what_cannot_be_submitted_is_refused_at_once(
         experiment.submit(wanted(tmp_path / "source"))  # type: ignore[operator]
 
 
+def test_an_id_is_taken_once(experiment: Experiment) -> None:
+    experiment.submit(config(experiment, "work"), run_id="r").wait_for_completion()
+    with pytest.raises(UserError, match="run r already"):
+        experiment.submit(config(experiment, "work"), run_id="r")
+
+
 def test_several_nodes_need_slurm(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
     with pytest.raises(UserError, match="need Slurm"):

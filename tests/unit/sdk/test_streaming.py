@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ranklog.errors import RunFailedError, RunFileError, RunNotFoundError
+from ranklog.errors import RunFailedError, RunFileError, RunNotFoundError, UnreachableError
 from ranklog.run import Run
 from ranklog.source.protocol import Json
 from ranklog.streaming import wait
@@ -93,6 +93,36 @@ def test_all_ranks_are_shown_each_line_once() -> None:
 def test_a_run_of_one_process_needs_no_labels() -> None:
     _, said = follow(Script([("completed", [line(None, "hello")])], [process(0)], {}))
     assert "hello" in said
+
+
+def test_of_a_progress_bar_the_last_state_is_shown() -> None:
+    _, said = follow(Script([("completed", [line(None, " 0%\r50%\r100%\r\n")])], [process(0)], {}))
+    assert "100%" in said
+
+
+class Away(Script):
+    """Its first answers, as many as `answers`, come; then a few do not."""
+
+    def __init__(self, answers: int, failures: int) -> None:
+        super().__init__([("running", []), ("completed", [line(None, "after all")])], [process(0)], {})
+        self._answers, self._failures = answers, failures
+
+    def logs(self, run_id: str, cursor: str | None = None, rank: str | None = None) -> tuple[list[Json], str]:
+        self._answers -= 1
+        if self._answers < 0 < self._failures:
+            self._failures -= 1
+            raise UnreachableError("nobody answers")
+        return super().logs(run_id, cursor, rank)
+
+
+def test_a_collector_that_was_there_may_be_away_for_a_while() -> None:
+    _, said = follow(Away(answers=1, failures=5))
+    assert said.count("after all") == 1
+
+
+def test_a_collector_that_never_was_there_is_not_waited_for() -> None:
+    with pytest.raises(UnreachableError, match="nobody answers"):
+        follow(Away(answers=0, failures=1))
 
 
 def test_head_and_summary_are_azures() -> None:
