@@ -1,0 +1,1 @@
+"""MLflow's tracking as plain values: what its client may log, and what becomes of it as points. Imports no mlflow."""

@@ -1,0 +1,39 @@
+"""How runs and experiments are called in MLflow's API. Pure: whoever knows the name knows the id, without asking."""
+
+from __future__ import annotations
+
+import re
+from hashlib import md5, sha256
+
+from ranklog.layout import safe_name
+
+RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}", re.ASCII)
+"""What MLflow's client takes for a run's id."""
+DEFAULT_NAMES = frozenset(("default", "Default"))
+DEFAULT_NAME, DEFAULT_FOLDER, DEFAULT_ID = "Default", "default", "0"
+FOLDER_CHARACTERS_MAX = 100
+DIGITS = 18
+
+
+def mlflow_run_id(run_id: str) -> str:
+    """Give the id by which MLflow knows a run: its own if that can be one, else 32 hex digits made from it."""
+    if RUN_ID.fullmatch(run_id):
+        return run_id
+    return md5(run_id.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def experiment_folder(name: str) -> str:
+    """Give the name by which ranklog knows an experiment: its own if that can be a folder's, else one like it."""
+    if name in DEFAULT_NAMES:
+        return DEFAULT_FOLDER
+    plain = safe_name(name)[:FOLDER_CHARACTERS_MAX]
+    return name if plain == name else f"{plain}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def experiment_id(name: str) -> str:
+    """Give an experiment's id, decimal digits as MLflow has them: `0` for the default one, else made from the name."""
+    folder = experiment_folder(name)
+    if folder == DEFAULT_FOLDER:
+        return DEFAULT_ID
+    number = int.from_bytes(sha256(folder.encode()).digest()[:8], "big")
+    return str(10 ** (DIGITS - 1) + number % (9 * 10 ** (DIGITS - 1)))

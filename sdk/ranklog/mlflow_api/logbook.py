@@ -1,0 +1,149 @@
+"""What a process logs to its run by MLflow's calls: checked as MLflow does it, and written to its place in the spool.
+
+Nothing here waits for a disk that is full or a network that is gone; ApiError comes only of calls that make no sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from threading import RLock
+from time import time_ns
+from typing import Any
+
+from ranklog.errors import UserError
+from ranklog.mlflow_api import limits, lines
+from ranklog.mlflow_api.errors import MISSING, ApiError, invalid
+from ranklog.mlflow_api.known import Known
+from ranklog.mlflow_api.limits import Metric, Pair
+from ranklog.mlflow_api.spooled import SpooledRuns
+from ranklog.points import line
+from ranklog.run.family_names import child_id, files_prefix
+from ranklog.run.place import Place
+
+
+class Logbook:
+    """A process's place in a run. `runs` may be shared by the places of one spool."""
+
+    def __init__(self, place: Place, runs: SpooledRuns) -> None:
+        self.place = place
+        self.runs = runs
+        self._is_taken = False
+        """Whether somebody has begun the run itself: who begins another one then, begins a child run."""
+        self._lock = RLock()
+
+    # ---- runs -------------------------------------------------------------------------------------------------------
+
+    def create(self, tags: Sequence[Pair], name: str | None) -> Known:
+        """Begin a run: this process's run if nobody has begun it yet, else a child run of it, or of the tagged parent.
+
+        Raises ApiError.
+        """
+        told = dict(tags)
+        parent_id = told.get(lines.PARENT_TAG)
+        with self._lock:
+            self.runs.refresh()
+            parent = None if parent_id is None else self.runs.find(parent_id)
+            if parent is None and not self._is_taken:
+                self._is_taken = True
+                run_id, child = self.runs.root.run_id, None
+            else:
+                above = parent or self.runs.root
+                run_id = child = child_id(above.run_id)
+                self._write({"child": child}, self._child(above.run_id))
+                self._write({"status": "running"}, child)
+        said = lines.tag_fields([*tags, *([(lines.NAME_TAG, name)] if name else [])])
+        if said:
+            self._write(said, child)
+        return self.known(run_id)
+
+    def find(self, mlflow_id: str) -> Known | None:
+        """Give the run of that id, with all that is known of it now; None if it is none of this place."""
+        with self._lock:
+            self.runs.refresh()
+            return self.runs.find(mlflow_id)
+
+    def known(self, run_id: str) -> Known:
+        """Give a run of this place by its own id, with all that is known of it now."""
+        with self._lock:
+            self.runs.refresh()
+            return self.runs.get(run_id)
+
+    def update(self, run_id: str, status: str | None, name: str | None) -> Known:
+        """Say how a run is doing, and what it is called. The state of an owned run is its launcher's to tell."""
+        child = self._child(run_id)
+        state = lines.STATES.get(status or "")
+        if name:
+            self._write({"set": {"display_name": name}}, child)
+        if child is None and state == "running":
+            self._is_taken = True
+        if state is not None and not (child is None and self.place.is_owned):
+            self._write({"status": state}, child)
+        return self.known(run_id)
+
+    # ---- values -----------------------------------------------------------------------------------------------------
+
+    def log_metric(self, run_id: str, key: Any, value: Any, timestamp: Any, step: Any) -> None:
+        """Log a value of a metric. Raises ApiError."""
+        one = limits.metric(key, value, timestamp, step)
+        moment = one.timestamp * lines.NS_PER_MS
+        text = line.value(moment, one.key, one.value, one.step, None, self._child(run_id))
+        self.place.points.append(text, time_ns())
+
+    def log(self, run_id: str, metrics: Sequence[Metric], params: Sequence[Pair], tags: Sequence[Pair]) -> None:
+        """Log a batch that has been checked, all or nothing. Raises ApiError if it changes a parameter."""
+        child = self._child(run_id)
+        if params:
+            limits.check_unique(params)
+            self._log_params(run_id, params, child)
+        for moment, key, fields in lines.metric_lines(metrics):
+            self.place.points.append(line.entry(moment, fields, name=key, run=child), time_ns())
+        if said := lines.tag_fields(tags):
+            self._write(said, child)
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Take a tag away. Raises ApiError if there is none of that name."""
+        if key not in self.known(run_id).tags:
+            raise ApiError(MISSING, f"No tag with name: {key} in run with id {run_id}")
+        self._write({"tag": {key: None}}, self._child(run_id))
+
+    def log_inputs(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None:
+        """Say which datasets a run reads: `name, digest, source_type, source, schema, profile, tags`."""
+        for dataset in datasets:
+            self._write({"input": dict(dataset)}, self._child(run_id))
+
+    def prefix(self, run_id: str) -> str:
+        """Where in the run folder a run's files are."""
+        return files_prefix(self._child(run_id))
+
+    def stored(self, run_id: str, path: str) -> None:
+        """Say that a file was stored, under that path below `prefix`."""
+        self._write({"artifact": self.prefix(run_id) + path}, self._child(run_id))
+
+    def keep(self, run_id: str, path: str, source: Any) -> None:
+        """Store a file: from a path or a stream. Raises ApiError if it cannot be one of a run."""
+        try:
+            if self.place.keep(self.prefix(run_id) + path, source):
+                self.stored(run_id, path)
+        except UserError as error:
+            raise invalid(f"Invalid path: {error}") from None
+
+    # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _log_params(self, run_id: str, params: Sequence[Pair], child: str | None) -> None:
+        with self._lock:
+            known = self.known(run_id).params
+            for key, value in params:
+                if known.get(key, value) != value:
+                    raise invalid(
+                        f"Changing param values is not allowed. Param with key='{key}' was already logged with "
+                        f"value='{known[key]}' for run ID='{run_id}'. Attempted logging new value '{value}'."
+                    )
+            new = {key: value for key, value in params if key not in known}
+            if new:
+                self._write({"param": new}, child)
+
+    def _child(self, run_id: str) -> str | None:
+        return None if run_id == self.place.run_id else run_id
+
+    def _write(self, fields: Mapping[str, object], child: str | None) -> None:
+        self.place.tell(fields, run=child)
