@@ -39,6 +39,7 @@ class Observing:
         self._note = note
         self._looking = asyncio.Lock()
         self._has_finished = False
+        self._noted: set[str] = set()
 
     async def keep(self, sample_s: float) -> None:
         """Look every so many seconds, but no more often than it makes sense."""
@@ -68,12 +69,20 @@ class Observing:
             began_s = time.thread_time()
             return self._observer.look(present), time.thread_time() - began_s
 
-        files, cost_s = await apart(look)
+        try:
+            files, cost_s = await apart(look)
+        except Exception as error:  # noqa: BLE001 (whatever a driver or /proc comes up with, shipping goes on)
+            await self._note_once(f"not everything could be observed: {error!r}")
+            return 0.0
         await self._watch_all(files)
-        why, self._observer.why_no_gpus = self._observer.why_no_gpus, None
-        if why is not None:
-            await self._note(f"GPUs are not observed: {why}")
+        if self._observer.why_no_gpus is not None:
+            await self._note_once(f"GPUs are not observed: {self._observer.why_no_gpus}")
         return cost_s
+
+    async def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            await self._note(text)
 
     async def _watch_all(self, names: list[str]) -> None:
         for name in names:
