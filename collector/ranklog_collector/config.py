@@ -32,6 +32,8 @@ class Http:
     """host:port to listen on; port 0 takes any free one."""
     token: str | None = None
     """What clients have to show."""
+    catalog: str | None = None
+    """SQLAlchemy's URL of the database in which runs are searched; None: SQLite below the root."""
 
 
 @dataclass(frozen=True, slots=True)

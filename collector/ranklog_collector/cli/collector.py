@@ -32,7 +32,13 @@ DEFAULTS = Limits()
 @click.option(
     "--http",
     metavar="HOST:PORT",
-    help="Also serve the HTTP API here, for reading; port 0 takes any free one.  [default: not at all]",
+    help="Also serve the HTTP API here, and MLflow's; port 0 takes any free one.  [default: not at all]",
+)
+@click.option(
+    "--catalog",
+    metavar="URL",
+    help="The database in which MLflow clients' searches look: postgresql+psycopg://USER@HOST/NAME.  [default: SQLite "
+    "below the root]",
 )
 @click.option("--port-file", type=click.Path(), help="Write the port here once agents may connect.")
 @click.option("--token-file", type=FILE, help="Let in who has this token only.  [env for the token: RANKLOG_TOKEN]")
@@ -74,7 +80,7 @@ def _config(options: dict[str, Any]) -> Config:
     return Config(
         root=options["root"] or os.environ.get("RANKLOG_ROOT") or "ranklog-runs",
         grpc=options["grpc"] or f"{'0.0.0.0' if is_guarded else '127.0.0.1'}:{PORT}",
-        http=Http(options["http"], token) if options["http"] else None,
+        http=Http(options["http"], token, options["catalog"]) if options["http"] else None,
         token=token,
         tls=tls,
         limits=Limits(

@@ -12,6 +12,7 @@ from ranklog_collector.http.condition import condition
 from ranklog_collector.http.errors import add_handlers
 from ranklog_collector.http.figures import read
 from ranklog_collector.http.guard import Guard
+from ranklog_collector.http.mlflow import MlflowApi
 from ranklog_collector.http.settings import Settings
 from ranklog_collector.views.folders import Folders
 
@@ -33,7 +34,7 @@ def make_app(settings: Settings) -> ASGIApp:
     add_handlers(app)
     app.include_router(api(Folders(settings.root)))
     app.include_router(condition(lambda: read(settings.figures), settings.parent))
-    return Guard(app, settings.token, settings.is_loopback)
+    return Guard(MlflowApi(app, settings.root, settings.catalog), settings.token, settings.is_loopback)
 
 
 def _name(route: Any) -> str:

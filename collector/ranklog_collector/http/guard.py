@@ -8,14 +8,24 @@ import hmac
 import ipaddress
 import logging
 import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ranklog_collector.http import mlflow
 from ranklog_collector.http.errors import BrokenOffError, error_answer
+from ranklog_collector.mlflow.errors import DENIED, INTERNAL, UNAUTHENTICATED, MlflowError
 
 HEALTH = "/healthz"
+_OPEN = (HEALTH, "/health")
+_MLFLOW = {
+    HTTPStatus.UNAUTHORIZED: UNAUTHENTICATED,
+    HTTPStatus.FORBIDDEN: DENIED,
+    HTTPStatus.INTERNAL_SERVER_ERROR: INTERNAL,
+}
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="ranklog", charset="UTF-8"'}
 
 log = logging.getLogger("ranklog.http")
@@ -70,19 +80,27 @@ class Guard:
             if is_begun:
                 raise BrokenOffError from None
             message = f"an internal error, {name} in the collector's log"
-            await error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, message)(scope, receive, send)
+            await _error(scope, HTTPStatus.INTERNAL_SERVER_ERROR, message)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
-        if scope["path"] == HEALTH:
+        if scope["path"] in _OPEN:
             return None
         headers = Headers(scope=scope)
         if self._asks_for_host and not _is_of_this_machine(headers.get("host", "")):
             text = "without a token only names of this machine are answered to: use localhost, or give a --token-file"
-            return error_answer(HTTPStatus.FORBIDDEN, text)
+            return _error(scope, HTTPStatus.FORBIDDEN, text)
         if self._token is not None and not _shows(headers.get("authorization", ""), self._token):
             text = "the token is missing or wrong: say Authorization: Bearer TOKEN, or give the token as password"
-            return error_answer(HTTPStatus.UNAUTHORIZED, text, _CHALLENGE)
+            return _error(scope, HTTPStatus.UNAUTHORIZED, text, _CHALLENGE)
         return None
+
+
+def _error(scope: Scope, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> ASGIApp:
+    """An error in the form that the client knows."""
+    if not mlflow.is_mlflow(scope["path"]):
+        return error_answer(status, message, headers)
+    body = mlflow.error_body(MlflowError(_MLFLOW[status], message))
+    return Response(body, status, headers, "application/json")
 
 
 def _shows(authorization: str, token: bytes) -> bool:

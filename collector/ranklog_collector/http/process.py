@@ -142,6 +142,7 @@ async def _tell(process: Process) -> None:
 def _settings(config: Config, http: Http, listening: socket.socket) -> Settings:
     return Settings(
         root=os.path.abspath(config.root),
+        catalog=http.catalog,
         token=http.token,
         tls=config.tls,
         is_loopback=ipaddress.ip_address(listening.getsockname()[0]).is_loopback,

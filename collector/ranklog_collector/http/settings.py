@@ -15,6 +15,8 @@ class Settings:
     """All of it. The descriptors are inherited."""
 
     root: str
+    catalog: str | None
+    """URL of the catalog's database; None: it is below the root."""
     token: str | None
     tls: Tls | None
     is_loopback: bool

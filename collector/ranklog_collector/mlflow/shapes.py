@@ -10,6 +10,8 @@ from typing import Any
 from ranklog_collector.mlflow.run import ACTIVE, Dataset, Run
 
 Json = dict[str, Any]
+PROXIED = "mlflow-artifacts:"
+"""Artifacts that come and go through the collector."""
 
 
 @dataclass(slots=True)

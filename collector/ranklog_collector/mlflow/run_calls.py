@@ -1,0 +1,295 @@
+"""Calls about runs."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ranklog_collector.mlflow import fields, filters, limits, lines, names, ordering, paging, shapes
+from ranklog_collector.mlflow.errors import MISSING, MlflowError, invalid
+from ranklog_collector.mlflow.fields import Json
+from ranklog_collector.mlflow.metrics import metric, metrics
+from ranklog_collector.mlflow.run import ACTIVE, DELETED, NAME_TAG, STATUSES, Dataset, Info, Run
+
+if TYPE_CHECKING:
+    from ranklog_collector.mlflow.tracking import Tracking
+
+_STAGES: dict[Any, tuple[str, ...]] = {
+    "ACTIVE_ONLY": (ACTIVE,),
+    "DELETED_ONLY": (DELETED,),
+    "ALL": (ACTIVE, DELETED),
+    1: (ACTIVE,),
+    2: (DELETED,),
+    3: (ACTIVE, DELETED),
+}
+_STATUS_NUMBERS: dict[Any, str] = dict(enumerate(STATUSES, 1))
+
+
+async def create(tracking: Tracking, request: Json) -> Json:
+    """Make a run."""
+    experiments = await tracking.runs.experiments()
+    experiment = experiments.get_active(fields.any_text(request, "experiment_id") or str(names.DEFAULT_ID))
+    tags = fields.pairs(request, "tags", limits.tag)
+    name = fields.any_text(request, "run_name") or fields.any_text(request, "name")
+    if name and tags.get(NAME_TAG, name) != name:
+        raise invalid(
+            "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
+            f"(run_name='{name}', mlflow.runName='{tags[NAME_TAG]}')."
+        )
+    run_id = uuid.uuid4().hex
+    now_ns = time.time_ns()
+    start_time = fields.integer(request, "start_time", now_ns // lines.NS_PER_MS)
+    name = name or tags.get(NAME_TAG) or names.run_name(run_id)
+    uri = experiments.artifact_uri(experiment, run_id)
+    folder = f"{experiment.folder}/{run_id}"
+    user = fields.any_text(request, "user_id")
+    run = Run(Info(run_id, experiment.experiment_id, folder, name, start_time, user, artifact_uri=uri))
+    run.set_tags({**tags, NAME_TAG: name})
+    run.set_info()
+    told = {"display_name": name, "user": user}
+    if not uri.startswith(shapes.PROXIED):
+        told["artifact_uri"] = uri
+    start_ns = start_time * lines.NS_PER_MS if 0 < start_time <= lines.TIMESTAMP_MAX else now_ns
+    content = lines.dump(lines.of_facts(now_ns, {}, run.tags, told))
+    tracking.runs.folders.make_run(folder, run_id, start_ns, content)
+    tracking.runs.add(run)
+    return {"run": shapes.run(run)}
+
+
+async def get(tracking: Tracking, request: Json) -> Json:
+    """Tell all about a run."""
+    return {"run": shapes.run(await tracking.runs.get(fields.run_id(request)))}
+
+
+async def update(tracking: Tracking, request: Json) -> Json:
+    """Say how a run is, or call it something else. How a job's run is, its launcher says."""
+    run = await tracking.runs.get_active(fields.run_id(request))
+    status = request.get("status")
+    status = _STATUS_NUMBERS.get(status, status) if type(status) in (str, int) else None
+    end_time = fields.integer(request, "end_time", -1)
+    name = fields.any_text(request, "run_name")
+    now_ns = time.time_ns()
+    if not run.info.is_owned and (status in STATUSES or end_time >= 0):
+        with tracking.runs.held(run):
+            new = status if status in STATUSES else run.info.status
+            if new != run.info.status or end_time >= 0:
+                at_ns = end_time * lines.NS_PER_MS if 0 <= end_time <= lines.TIMESTAMP_MAX else now_ns
+                tracking.runs.folders.tell_state(run.info.folder, new, at_ns)
+            run.set_info(status=new, end_time=end_time if end_time >= 0 else run.info.end_time)
+    if name:
+        tracking.runs.append(run, lines.of_facts(now_ns, {}, {NAME_TAG: name}, {"display_name": name}))
+        run.set_tags({NAME_TAG: name})
+        run.set_info(name=name)
+    return {"run_info": shapes.run_info(run)}
+
+
+async def delete(tracking: Tracking, request: Json) -> Json:
+    """Leave a run out of searches from now on."""
+    return await _set_stage(tracking, await tracking.runs.get(fields.run_id(request)), DELETED)
+
+
+async def restore(tracking: Tracking, request: Json) -> Json:
+    """Have a deleted run in searches again."""
+    return await _set_stage(tracking, await tracking.runs.get(fields.run_id(request)), ACTIVE)
+
+
+async def _set_stage(tracking: Tracking, run: Run, stage: str) -> Json:
+    if run.info.lifecycle_stage != stage:
+        tracking.runs.append(run, lines.of_facts(time.time_ns(), {}, {}, {"lifecycle_stage": stage}))
+        run.set_info(lifecycle_stage=stage)
+    return {}
+
+
+async def set_stage_of_all(tracking: Tracking, experiment_id: int, stage: str) -> None:
+    """Delete or restore all runs of an experiment."""
+    former = ACTIVE if stage == DELETED else DELETED
+    order = ordering.of_runs([])
+    catalog = (await tracking.runs.experiments()).catalog
+    while True:
+        await tracking.runs.flush()
+        found = await tracking.runs.call(
+            catalog.search_runs, [experiment_id], [former], [], order, 0, limits.SEARCH_RESULTS
+        )
+        for one in found:
+            await _set_stage(tracking, await tracking.runs.get(one.info.run_id), stage)
+        if len(found) < limits.SEARCH_RESULTS:
+            return
+
+
+async def search(tracking: Tracking, request: Json) -> Json:
+    """Find runs."""
+    most = limits.check_results(
+        fields.integer(request, "max_results", limits.SEARCH_RESULTS), limits.SEARCH_RESULTS_MAX
+    )
+    clauses = filters.parse(fields.any_text(request, "filter"), filters.RUNS)
+    order = ordering.of_runs(fields.texts(request, "order_by"))
+    offset = paging.offset(fields.any_text(request, "page_token"))
+    stages = view(request.get("run_view_type"), "run_view_type")
+    experiments = await tracking.runs.experiments()
+    ids = experiments.known(fields.texts(request, "experiment_ids"))
+    tracking.runs.settle()
+    await tracking.runs.flush()
+    found: list[Run] = []
+    if ids:
+        found = await tracking.runs.call(experiments.catalog.search_runs, ids, stages, clauses, order, offset, most + 1)
+    answer: Json = {"runs": [shapes.run(one) for one in found[:most]]} if found else {}
+    if len(found) > most:
+        answer["next_page_token"] = paging.token(offset + most)
+    return answer
+
+
+def view(value: Any, path: str) -> Sequence[str]:
+    """Which of the active and the deleted ones are meant."""
+    if value is None:
+        return _STAGES["ACTIVE_ONLY"]
+    if type(value) not in (str, int) or value not in _STAGES:
+        raise fields.invalid_value(path, value)
+    return _STAGES[value]
+
+
+# ---- logging --------------------------------------------------------------------------------------------------------
+
+
+async def log_metric(tracking: Tracking, request: Json) -> Json:
+    """Add one value."""
+    run_id = fields.run_id(request)
+    added = [metric(request)]
+    run = await tracking.runs.get_active(run_id)
+    tracking.runs.append(run, lines.of_metrics(added))
+    run.add_metrics(added)
+    return {}
+
+
+async def log_batch(tracking: Tracking, request: Json) -> Json:
+    """Add metrics, parameters and tags: all of them, or none."""
+    run_id = fields.run_id(request)
+    listed = fields.listed(request, "metrics")
+    params, tags = fields.objects(request, "params"), fields.objects(request, "tags")
+    limits.check_batch(len(listed), len(params), len(tags))
+    added = metrics(listed)
+    new_params = _unique(params, fields.pairs(request, "params", limits.param))
+    new_tags = fields.pairs(request, "tags", limits.tag)
+    run = await tracking.runs.get_active(run_id)
+    _check_params(run, new_params)
+    said = lines.of_facts(time.time_ns(), new_params, new_tags, _naming(new_tags))
+    tracking.runs.append(run, lines.of_metrics(added) + said if added else said)
+    run.add_metrics(added)
+    run.add_params(new_params)
+    _take_tags(run, new_tags)
+    return {}
+
+
+async def log_parameter(tracking: Tracking, request: Json) -> Json:
+    """Add one parameter."""
+    run_id = fields.run_id(request)
+    key = fields.text(request, "key")
+    params = {key: limits.param(key, fields.any_text(request, "value"))}
+    run = await tracking.runs.get_active(run_id)
+    _check_params(run, params)
+    if key not in run.params:
+        tracking.runs.append(run, lines.of_facts(time.time_ns(), params, {}))
+        run.add_params(params)
+    return {}
+
+
+async def set_tag(tracking: Tracking, request: Json) -> Json:
+    """Set one tag."""
+    run_id = fields.run_id(request)
+    key = fields.text(request, "key")
+    tags = {key: limits.tag(key, fields.any_text(request, "value"))}
+    run = await tracking.runs.get_active(run_id)
+    tracking.runs.append(run, lines.of_facts(time.time_ns(), {}, tags, _naming(tags)))
+    _take_tags(run, tags)
+    return {}
+
+
+async def delete_tag(tracking: Tracking, request: Json) -> Json:
+    """Remove one tag."""
+    run_id = fields.run_id(request)
+    key = fields.text(request, "key")
+    run = await tracking.runs.get_active(run_id)
+    if key not in run.tags:
+        raise MlflowError(MISSING, f"No tag with name: {key} in run with id {run_id}")
+    tracking.runs.append(run, lines.of_facts(time.time_ns(), {}, {key: None}))
+    run.set_tags({key: None})
+    return {}
+
+
+async def log_inputs(tracking: Tracking, request: Json) -> Json:
+    """Add datasets."""
+    run_id = fields.run_id(request)
+    asked = [_dataset(one, f"datasets[{index}]") for index, one in enumerate(fields.objects(request, "datasets"))]
+    if len(asked) > limits.DATASETS_MAX:
+        raise invalid(f"A request can contain at most {limits.DATASETS_MAX} datasets. Got {len(asked)}.")
+    run = await tracking.runs.get_active(run_id)
+    catalog = (await tracking.runs.experiments()).catalog
+    added: dict[tuple[str, str], Dataset] = {}
+    await tracking.runs.flush()
+    for one in asked:
+        key = (one.name, one.digest)
+        if key in run.datasets or key in added:
+            continue
+        known = await tracking.runs.call(catalog.dataset, run.info.experiment_id, *key)
+        added[key] = (
+            one
+            if known is None
+            else Dataset(*key, known.source_type, known.source, known.schema, known.profile, one.tags)
+        )
+    if added:
+        tracking.runs.append(run, [lines.of_datasets(time.time_ns(), added.values())])
+        run.add_datasets(added.values())
+    return {}
+
+
+def _dataset(one: Json, path: str) -> Dataset:
+    tags = {}
+    for index, tag in enumerate(fields.objects(one, "tags")):
+        key = fields.text(tag, "key", f"{path}.tags[{index}].key")
+        value = fields.any_text(tag, "value", f"{path}.tags[{index}].value")
+        limits.check_length(key, "key", limits.INPUT_TAG_KEY_MAX)
+        tags[key] = limits.check_length(value, "value", limits.INPUT_TAG_MAX)
+    dataset = one.get("dataset")
+    if type(dataset) is not dict:
+        raise fields.missing_value(f"{path}.dataset")
+    said = {
+        name: limits.check_dataset(name, fields.any_text(dataset, name, f"{path}.dataset.{name}"))
+        for name in ("name", "digest", "source_type", "source", "schema", "profile")
+    }
+    for name in ("name", "digest", "source_type", "source"):
+        if not said[name]:
+            raise fields.missing_value(f"{path}.dataset.{name}")
+    return Dataset(**said, tags=tags)
+
+
+def _naming(tags: dict[str, str]) -> dict[str, str] | None:
+    """A tag names a run, too."""
+    return {"display_name": tags[NAME_TAG]} if tags.get(NAME_TAG) else None
+
+
+def _take_tags(run: Run, tags: dict[str, str]) -> None:
+    run.set_tags(tags)
+    if tags.get(NAME_TAG):
+        run.set_info(name=tags[NAME_TAG])
+
+
+def _unique(listed: list[Json], params: dict[str, str]) -> dict[str, str]:
+    if len(params) < len(listed):
+        keys = [one["key"] for one in listed]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        raise invalid(
+            f"Duplicate parameter keys have been submitted: {twice}. Please ensure the request contains only one param "
+            "value per param key."
+        )
+    return params
+
+
+def _check_params(run: Run, params: dict[str, str]) -> None:
+    for key, value in params.items():
+        known = run.params.get(key, value)
+        if known != value:
+            raise invalid(
+                f"Changing param values is not allowed. Param with key='{key}' was already logged with "
+                f"value='{known}' for run ID='{run.info.run_id}'. Attempted logging new value '{value}'."
+            )

@@ -1,0 +1,295 @@
+"""The runs that MLflow's clients ask for, in memory as long as they are asked for, and the catalog behind them.
+
+Everything is written to run folders first. The catalog takes it in a moment later, or after a crash from the folders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from glob import escape, glob
+from typing import Any, TypeVar
+
+from ranklog_collector.core.layout import JOURNAL
+from ranklog_collector.mlflow.catalog.delta import Delta, take
+from ranklog_collector.mlflow.errors import INTERNAL, UNAVAILABLE, MlflowError, invalid, missing
+from ranklog_collector.mlflow.experiments import Experiments
+from ranklog_collector.mlflow.folders import Folders, growth
+from ranklog_collector.mlflow.lines import Line, dump
+from ranklog_collector.mlflow.run import Run
+from ranklog_collector.reading.folder import ReadingError
+
+FLUSH_S = 1.0
+"""So late the catalog learns of what changes."""
+SCAN_S = 5.0
+"""Between two looks for runs that came in other ways."""
+RECENT_S = 1.0
+"""For so long it is believed that such a run has not grown."""
+ENTRIES_MAX = 100_000
+"""Metrics, parameters and tags of all runs in memory."""
+RUNS_MAX = 512
+
+log = logging.getLogger("ranklog.http")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Live:
+    """A run in memory."""
+
+    run: Run
+    looked_s: float
+    """When its folder was last looked at."""
+
+
+class Runs:
+    """All runs. To be used on one event loop."""
+
+    def __init__(self, root: str, catalog_url: str | None) -> None:
+        self.folders = Folders(root)
+        self._root = root
+        self._url = catalog_url
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalog")
+        self._experiments: Experiments | None = None
+        self._opening = asyncio.Lock()
+        self._live: OrderedDict[str, Live] = OrderedDict()
+        self._dirty: set[str] = set()
+        self._pending: list[Delta] = []
+        self._saving = asyncio.Lock()
+        self._flush_due: asyncio.TimerHandle | None = None
+        self._scanned_s = 0.0
+        self._scanning: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # ---- the catalog ------------------------------------------------------------------------------------------------
+
+    async def experiments(self) -> Experiments:
+        """The experiments, which are known when the catalog is open. Raises MlflowError."""
+        if self._experiments is None:
+            async with self._opening:
+                if self._experiments is None:
+                    self._experiments = await self.call(Experiments, self._root, self._url)
+                    self._start_scan()
+        return self._experiments
+
+    async def call(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do something in the catalog's thread. Raises MlflowError."""
+        from ranklog_collector.mlflow.catalog.store import CatalogError
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        except MlflowError:
+            raise
+        except CatalogError as error:
+            log.error("%s", error)
+            raise MlflowError(UNAVAILABLE, str(error)) from error
+        except Exception as error:
+            log.exception("the catalog failed")
+            raise MlflowError(INTERNAL, "the catalog failed; the collector's log says how") from error
+
+    async def flush(self) -> None:
+        """Let the catalog know of all that has changed. Raises MlflowError."""
+        async with self._saving:
+            deltas = []
+            for run_id in self._dirty:
+                live = self._live[run_id]
+                if not live.run.info.is_owned:  # else others write there, too
+                    live.run.set_info(seen=growth(os.path.join(self._root, live.run.info.folder)))
+                deltas.append(take(live.run))
+            self._dirty.clear()
+            self._pending += deltas
+            if self._pending:
+                experiments = await self.experiments()
+                pending = list(self._pending)
+                await self.call(experiments.catalog.save, pending)
+                del self._pending[: len(pending)]
+        self._drop_oldest()
+
+    # ---- runs -------------------------------------------------------------------------------------------------------
+
+    async def get(self, run_id: str) -> Run:
+        """A run as it is now. Raises MlflowError."""
+        live = self._live.get(run_id)
+        if live is None:
+            return (await self._load(run_id)).run
+        if live.run.info.is_owned and time.monotonic() - live.looked_s > RECENT_S:
+            await self._look(live)
+        self._live.move_to_end(run_id)
+        return live.run
+
+    async def get_active(self, run_id: str) -> Run:
+        """A run that has not been deleted. Raises MlflowError."""
+        live = self._live.get(run_id)
+        run = live.run if live is not None else await self.get(run_id)
+        if not run.is_active:
+            raise not_active(run)
+        return run
+
+    def add(self, run: Run) -> None:
+        """Take in a new run."""
+        self._live[run.info.run_id] = Live(run, time.monotonic())
+        self._note(run)
+
+    def append(self, run: Run, lines: list[Line]) -> None:
+        """Write lines that a run gets, before what they say is taken in by it. Raises MlflowError."""
+        if lines:
+            self.folders.append(run.info.folder, dump(lines))
+            self._note(run)
+
+    @contextmanager
+    def held(self, run: Run) -> Iterator[None]:
+        """Let changes of a run that are in no lines reach the catalog."""
+        yield
+        self._note(run)
+
+    def settle(self) -> None:
+        """Look for runs that came in other ways, if that was long ago."""
+        if time.monotonic() - self._scanned_s > SCAN_S:
+            self._start_scan()
+
+    # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _note(self, run: Run) -> None:
+        run_id = run.info.run_id
+        if run_id not in self._live:
+            self._live[run_id] = Live(run, time.monotonic())
+        self._dirty.add(run_id)
+        if self._flush_due is None:
+            self._flush_due = asyncio.get_running_loop().call_later(FLUSH_S, self._flush_later)
+
+    def _flush_later(self) -> None:
+        self._flush_due = None
+        self._own(self._flush_quietly())
+
+    async def _flush_quietly(self) -> None:
+        with suppress(MlflowError):  # it has been logged, and is tried again with the next change or search
+            await self.flush()
+
+    def _own(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _load(self, run_id: str) -> Live:
+        """Find a run in the catalog, or its folder."""
+        experiments = await self.experiments()
+        run = await self.call(experiments.catalog.run, run_id)
+        if run_id in self._live:  # somebody else was faster
+            return self._live[run_id]
+        if run is not None and growth(os.path.join(self._root, run.info.folder)) == run.info.seen:
+            live = self._live[run_id] = Live(run, time.monotonic())
+            return live
+        folder = await self.call(self._find, run_id) if run is None else run.info.folder
+        if folder is None:
+            raise missing(f"Run with id={run_id} not found")
+        read = await self._read(folder, run_id)
+        if run_id not in self._live:
+            self.add(read)
+        return self._live[run_id]
+
+    async def _look(self, live: Live) -> None:
+        """Read a run's folder again, if it has grown."""
+        info = live.run.info
+        live.looked_s = time.monotonic()
+        if growth(os.path.join(self._root, info.folder)) == info.seen:
+            return
+        read = await self._read(info.folder, info.run_id)
+        live.run.replace(read)
+        self._note(live.run)
+
+    async def _read(self, folder: str, run_id: str) -> Run:
+        from ranklog_collector.mlflow.take_up import load
+
+        experiments = await self.experiments()
+        experiment = await self.call(experiments.of_folder, os.path.dirname(folder))
+        try:
+            return await asyncio.to_thread(
+                load, self._root, folder, experiment.experiment_id, experiments.artifact_uri(experiment, run_id)
+            )
+        except ReadingError as error:
+            raise missing(f"Run with id={run_id} not found: {error}") from error
+
+    def _find(self, run_id: str) -> str | None:
+        """In a thread: the folder of a run, below the root."""
+        if "/" in run_id or run_id in ("", ".", ".."):
+            return None
+        found = glob(os.path.join(escape(self._root), "*", escape(run_id), JOURNAL))
+        return (
+            os.path.relpath(os.path.dirname(os.path.dirname(os.path.dirname(found[0]))), self._root) if found else None
+        )
+
+    def _start_scan(self) -> None:
+        if self._scanning is None or self._scanning.done():
+            self._scanned_s = time.monotonic()
+            self._scanning = self._own(self._scan())
+
+    async def _scan(self) -> None:
+        """Take up runs that have come or grown in other ways, and forget those that are gone."""
+        with suppress(MlflowError):
+            experiments = await self.experiments()
+            await self.flush()
+            fresh, gone = await self.call(self._compare, experiments)
+            await self.call(experiments.catalog.forget_runs, gone)
+            for folder, run_id in fresh:
+                if run_id in self._live:
+                    if self._live[run_id].run.info.is_owned:
+                        await self._look(self._live[run_id])
+                    continue
+                with suppress(MlflowError):
+                    read = await self._read(folder, run_id)
+                    if run_id not in self._live:
+                        self.add(read)
+                if len(self._dirty) >= RUNS_MAX:
+                    await self.flush()
+            await self.flush()
+
+    def _compare(self, experiments: Experiments) -> tuple[list[tuple[str, str]], list[str]]:
+        """In a thread: which folders have grown, newest first, and which runs have none any more."""
+        experiments.look()
+        seen = experiments.catalog.seen_runs()
+        fresh, there = [], set()
+        for folder, run_id in _run_folders(self._root):
+            there.add(run_id)
+            if seen.get(run_id, ("", ""))[1] != growth(os.path.join(self._root, folder)):
+                fresh.append((folder, run_id))
+        return fresh, [run_id for run_id in seen if run_id not in there and run_id not in self._live]
+
+    def _drop_oldest(self) -> None:
+        entries = 0
+        keep: set[str] = set()
+        for run_id, live in reversed(self._live.items()):
+            entries += len(live.run.metrics) + len(live.run.params) + len(live.run.tags) + 1
+            if run_id in self._dirty or (entries <= ENTRIES_MAX and len(keep) < RUNS_MAX):
+                keep.add(run_id)
+        for run_id in self._live.keys() - keep:
+            self._live.pop(run_id)
+
+
+def not_active(run: Run) -> MlflowError:
+    """What is only possible with a run that has not been deleted."""
+    return invalid(
+        f"The run {run.info.run_id} must be in the 'active' state. Current state is {run.info.lifecycle_stage}."
+    )
+
+
+def _run_folders(root: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    with suppress(OSError), os.scandir(root) as experiments:
+        for experiment in experiments:
+            if experiment.name.startswith(".") or not experiment.is_dir():
+                continue
+            with suppress(OSError), os.scandir(experiment.path) as folders:
+                found += [
+                    (f"{experiment.name}/{folder.name}", folder.name)
+                    for folder in folders
+                    if os.path.exists(os.path.join(folder.path, JOURNAL))
+                ]
+    return sorted(found, reverse=True)
