@@ -30,6 +30,7 @@ from ranklog_agent.io.watch import Hints, Watcher
 from ranklog_agent.mirror import Mirror
 from ranklog_agent.observer import Observer
 from ranklog_agent.observing import Observing
+from ranklog_agent.relay.relay import Relay
 from ranklog_proto.v1 import ingest_pb2 as pb
 
 if sys.version_info >= (3, 11):
@@ -101,9 +102,9 @@ class Agent:
             self._thread.shutdown(cancel_futures=True)
 
     async def _mirror_until_the_end(self, account: Account) -> None:
-        announce(self._config, self._say)
         observing = self._new_observing(account) if self._config.sample_s else None
-        async with TaskGroup() as tasks:
+        async with Relay(self._config, self._say) as relay, TaskGroup() as tasks:
+            announce(self._config, self._say)
             lasting = [
                 tasks.create_task(self._keep_scanning()),
                 tasks.create_task(self._keep_connected()),
@@ -113,6 +114,7 @@ class Agent:
             if observing is not None:
                 lasting.append(tasks.create_task(observing.keep(self._config.sample_s)))
             await self._wait_for_the_end()
+            await relay.close()  # what is logged from now on, nobody would deliver
             await self._drain(account, observing)
             for task in lasting:
                 task.cancel()

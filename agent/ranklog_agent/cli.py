@@ -43,6 +43,7 @@ def _rules(_: click.Context, __: click.Parameter, values: tuple[tuple[str, str],
 
 @click.command()
 @click.option("--collector", metavar="HOST:PORT", help="Where the collector listens.  [env: RANKLOG_COLLECTOR]")
+@click.option("--url", metavar="URL", help="Where the collector serves HTTP, for MLflow's clients.  [env: RANKLOG_URL]")
 @click.option("--run", "run_id", metavar="RUN_ID", help="The run that this node belongs to.  [env: RANKLOG_RUN_ID]")
 @click.option("--experiment", help="The run's experiment.  [env: RANKLOG_EXPERIMENT; default: default]")
 @click.option(
@@ -130,6 +131,7 @@ def _config(options: Mapping[str, Any]) -> Config:
             *_globs(options["watch"], Mode.TAIL),
         ],
         changed_since_ns=round(options["changed_since"] * 1e9),
+        url=options["url"] or identity.setting(os.environ, "RANKLOG_URL"),
         token=_token(options["token_file"]),
         tls=Tls(options["tls_ca"], options["tls_cert"], options["tls_key"]) if options["tls_ca"] else None,
         prep=options["prep"],

@@ -33,6 +33,8 @@ class Config:
     changed_since_ns: int = 0
     """Files that were last changed before are not mirrored, unless a rule names them without a wildcard."""
     token: str = ""
+    url: str | None = None
+    """Where the collector serves HTTP, for what MLflow's clients ask."""
     tls: Tls | None = None
     prep: str | None = None
     release: str | None = None

@@ -113,6 +113,11 @@ def agent_lock_path(folder: str, hostname: str) -> str:
     return os.path.join(folder, "agents", safe_name(hostname) + ".lock")
 
 
+def relay_path(folder: str, hostname: str) -> str:
+    """Where the relay of a node's agent listens."""
+    return os.path.join(folder, "agents", safe_name(hostname) + ".relay")
+
+
 def agent_log_path(folder: str, hostname: str) -> str:
     """What an agent says that `ranklog exec` has started."""
     return os.path.join(folder, "agents", safe_name(hostname) + ".log")

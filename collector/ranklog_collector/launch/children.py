@@ -40,15 +40,19 @@ class Children:
         environment: Mapping[str, str],
         *,
         has_stdin: bool = True,
+        stdin: int | None = None,
         output: int | None = None,
         is_apart: bool = False,
     ) -> Child:
         """Start a program, looked up as a shell does. Raises LaunchError.
 
-        `output` is where its stdout and stderr go instead of ours; `is_apart` keeps a terminal's signals from it.
+        `stdin` is what it has for stdin instead of ours, `output` where its stdout and stderr go instead of ours;
+        `is_apart` keeps a terminal's signals from it.
         """
         actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = []
-        if not has_stdin:
+        if stdin is not None:
+            actions.append((os.POSIX_SPAWN_DUP2, stdin, 0))
+        elif not has_stdin:
             actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
         if output is not None:
             actions += [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]

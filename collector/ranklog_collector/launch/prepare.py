@@ -108,11 +108,11 @@ class Order:
             return plan.argv
         return (*plan.argv[:start], self.ranklog, "exec", "--", *plan.argv[start:])
 
-    def agent_command(self, address: str) -> list[str]:
-        """The command of this node's agent."""
+    def agent_command(self, address: str, url: str | None) -> list[str]:
+        """The command of this node's agent, for a collector at an address, perhaps with an HTTP API."""
         command = [self.ranklog, "agent", "--collector", address, "--run", self.run_id, "--spool", self.spool]
         command += ["--experiment", self.experiment, "--node-ip", self.nodes.ip, "--end-with", str(os.getpid())]
-        command += ["--changed-since", f"{self.began_s:.3f}"]
+        command += ["--changed-since", f"{self.began_s:.3f}", *(("--url", url) if url else ())]
         for option, globs in (("--watch", self.watch), ("--outputs", self.outputs)):
             for glob in globs:
                 command += [option, glob]

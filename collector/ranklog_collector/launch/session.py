@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from ranklog import spool
+from ranklog import relay_place, spool
 from ranklog_collector.app import serving
 from ranklog_collector.config import Config
 from ranklog_collector.errors import CollectorError
@@ -122,10 +122,12 @@ class Session:
         order, children = self._order, self._children
         job = Job(children, order.run_id, order.spool, order.hostname, view.note, self._ends_together)
         announcement = spool.agent_path(order.spool, order.hostname)
-        command, environment = order.agent_command(address), order.agent_environment(token)
-        sidecar = Sidecar(children, command, environment, announcement, view.note)
+        command = order.agent_command(address, plans[0].environment.get("RANKLOG_URL"))
+        environment = order.agent_environment(token)
         if self._stopping.first is not None:
             return [Ending(self._stopping.first)]
+        relay = _relay(order, view.note)
+        sidecar = Sidecar(children, command, environment, announcement, view.note, relay)
         job.start(order.commands(plans))
         self._job = job
         if self._limits.duration_s is not None:
@@ -139,6 +141,8 @@ class Session:
             return endings
         finally:
             await sidecar.finish(shipping, self._drain_timeout_s, self._hurry)
+            if relay is not None:
+                os.close(relay)
 
     # ---- signals ----------------------------------------------------------------------------------------------------
 
@@ -228,3 +232,12 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._say(f"collector: {record.getMessage()}")
+
+
+def _relay(order: Order, note: Callable[[str], None]) -> int | None:
+    """Make the socket on which this node's agent will answer MLflow's clients; ranks find it when they start."""
+    try:
+        return relay_place.make(order.spool, order.hostname)
+    except (OSError, spool.SpoolError) as error:
+        note(f"MLflow's clients find no relay on this node: {error}")
+        return None

@@ -39,7 +39,10 @@ class Sidecar:
         environment: Mapping[str, str],
         announcement: str,
         say: Callable[[str], None],
+        relay: int | None = None,
     ) -> None:
+        self._relay = relay
+        """The socket on which it answers MLflow's clients."""
         self._children = children
         self._command = command
         self._environment = environment
@@ -88,7 +91,12 @@ class Sidecar:
         reader, transport, writing = await _pipe()
         try:
             self._child = self._children.start(
-                self._command, self._environment, has_stdin=False, output=writing.fileno(), is_apart=True
+                self._command,
+                self._environment,
+                has_stdin=False,
+                stdin=self._relay,
+                output=writing.fileno(),
+                is_apart=True,
             )
         except LaunchError as error:
             self._say(str(error))

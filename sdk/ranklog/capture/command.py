@@ -29,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from ranklog.capture.sidecar import Claim
+
 BAD_USAGE = 2
 SIGKILL = 9
 
@@ -52,23 +54,37 @@ def execute(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 (whatever it is, the command must run)
         _warn(f"{str(error) or type(error).__name__}; the command runs, but its output is not kept")
         become(options.command, dict(os.environ), None, dispositions)
+    # Before the command is started: it is told where the agent listens.
+    claim = _claim(plan) if plan.wants_agent else None
     capture.start()
     descriptors.let_go(list(inherited))
-    if plan.wants_agent:
-        _start_agent(plan)
+    if claim is not None:
+        _start_agent(plan, claim)
     # Only what the start of the command needs was imported before it.
     from ranklog.capture.service import serve
 
     return serve(capture, dispositions)
 
 
-def _start_agent(plan: Plan) -> None:
+def _claim(plan: Plan) -> "Claim | None":
     from ranklog.capture import sidecar
 
     try:
-        sidecar.start(plan.run_id, plan.folder, os.environ)
+        return sidecar.claim(plan.folder)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the command must run)
+        _warn(_no_agent(plan, error))
+        return None
+
+
+def _start_agent(plan: Plan, claim: "Claim") -> None:
+    try:
+        claim.start(plan.run_id, plan.folder, os.environ)
     except Exception as error:  # noqa: BLE001 (whatever it is, the command must go on)
-        _warn(f"no agent could be started: {str(error) or type(error).__name__}; the output stays in {plan.folder}")
+        _warn(_no_agent(plan, error))
+
+
+def _no_agent(plan: Plan, error: Exception) -> str:
+    return f"no agent could be started: {str(error) or type(error).__name__}; the output stays in {plan.folder}"
 
 
 class Capture:

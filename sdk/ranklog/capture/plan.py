@@ -4,7 +4,7 @@ import os
 from time import time
 
 from ranklog.ancestors import launcher_daemon
-from ranklog.capture import record
+from ranklog.capture import mlflow, record
 from ranklog.capture.terminal import without_terminal
 from ranklog.identity import detect, setting
 from ranklog.layout import default_folder
@@ -62,4 +62,5 @@ class Plan:
             told |= {f"OMPI_MCA_{name.lower()}": value for name, value in told.items()}
         else:
             told["RANKLOG_PROCESS"] = key
+            told |= mlflow.environment(self.folder, key, self.run_id, self._environ)
         return inner | told | ({} if has_terminal else without_terminal(inner))

@@ -3,7 +3,9 @@
 import fcntl
 import os
 import sys
+from time import sleep
 
+from ranklog import relay_place
 from ranklog.capture.descriptors import STDERR, STDIN, STDOUT, launchers_line
 from ranklog.capture.lean import signal
 from ranklog.identity import setting
@@ -23,27 +25,62 @@ START = (
 """As `python -m ranklog`, but with nothing imported from the job's working folder, and without staying there."""
 PREFIXES = ("RANKLOG_", "OMPI_MCA_ranklog_")
 KEPT = ("RANKLOG_TOKEN", "RANKLOG_DEBUG")
+NONE = -1
+LOOKS, LOOK_S = 100, 0.001
+"""How often, and after which pauses, it is looked where an agent that is being started will listen."""
 
 
-def start(run_id: str, folder: str, environ: "Mapping[str, str]") -> None:
-    """Start an agent that outlives us, and ends by itself with the job; nothing if there is one, or cannot be any.
+class Claim:
+    """The right to start this node's agent, and the socket on which it is to answer MLflow's clients."""
+
+    def __init__(self, lock: int, relay: int) -> None:
+        self._lock = lock
+        self._relay = relay
+
+    def start(self, run_id: str, folder: str, environ: "Mapping[str, str]") -> None:
+        """Start an agent that outlives us, and ends by itself with the job. Raises OSError."""
+        try:
+            os.set_inheritable(self._lock, True)
+            log = agent_log_path(folder, os.uname().nodename)
+            _spawn(_command(run_id, folder, environ), environ, log, self._relay)
+        finally:
+            os.close(self._lock)
+            os.close(self._relay)
+
+
+def claim(folder: str) -> Claim | None:
+    """Claim the right to start the agent; None if somebody sees to it, there is one, or there cannot be any.
 
     Of all processes on the node that come here, the one that gets the lock starts it; the agent holds the lock for as
-    long as it lives. Raises OSError or SpoolError.
+    long as it lives. The others wait until it is written down where it will listen. Raises OSError or SpoolError.
     """
     hostname = os.uname().nodename
     prepare(folder, "agents")
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     lock = os.open(agent_lock_path(folder, hostname), flags, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not has_agent(folder, hostname) and _is_installed():
-            os.set_inheritable(lock, True)
-            _spawn(_command(run_id, folder, environ), environ, agent_log_path(folder, hostname))
-    except BlockingIOError:  # somebody sees to it
-        pass
+        if _get(lock, folder, hostname) and not has_agent(folder, hostname) and _is_installed():
+            claimed = Claim(lock, relay_place.make(folder, hostname))
+            lock = NONE
+            return claimed
     finally:
-        os.close(lock)
+        if lock != NONE:
+            os.close(lock)
+    return None
+
+
+def _get(lock: int, folder: str, hostname: str) -> bool:
+    """Get the lock; False if another one has it, and it is known where the agent listens, or will not be."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if relay_place.find(folder, hostname) is not None:
+                return False
+            sleep(LOOK_S)
+        else:
+            return True
+    return False
 
 
 def _is_installed() -> bool:
@@ -55,20 +92,21 @@ def _is_installed() -> bool:
 def _command(run_id: str, folder: str, environ: "Mapping[str, str]") -> "list[str]":
     options = {"--collector": setting(environ, "RANKLOG_COLLECTOR"), "--run": run_id, "--spool": folder}
     options["--experiment"] = setting(environ, "RANKLOG_EXPERIMENT")
+    options["--url"] = setting(environ, "RANKLOG_URL")
     token_file = setting(environ, "RANKLOG_TOKEN_FILE")
     options["--token-file"] = token_file and os.path.abspath(token_file)
     words = [word for name, value in options.items() if value for word in (name, value)]
     return [sys.executable, "-c", START, "agent", *words]
 
 
-def _spawn(command: "list[str]", environ: "Mapping[str, str]", log: str) -> None:
+def _spawn(command: "list[str]", environ: "Mapping[str, str]", log: str, relay: int) -> None:
     os.posix_spawn(
         command[0],
         command,
         # It is no member of the job, and what the head node says of itself does not hold here.
         {name: value for name, value in environ.items() if not name.startswith(PREFIXES) or name in KEPT},
         file_actions=[
-            (os.POSIX_SPAWN_OPEN, STDIN, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, relay, STDIN),
             (os.POSIX_SPAWN_OPEN, STDOUT, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600),
             (os.POSIX_SPAWN_DUP2, STDOUT, STDERR),
             *((os.POSIX_SPAWN_CLOSE, number) for number in launchers_line(environ)),

@@ -43,8 +43,14 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     return calls
 
 
+def start(run_id: str, folder: str, environ: dict[str, str]) -> None:
+    claim = sidecar.claim(folder)
+    if claim is not None:
+        claim.start(run_id, folder, environ)
+
+
 def test_it_is_told_of_its_run_and_is_no_member_of_the_job(started: Started, tmp_path: Path) -> None:
-    sidecar.start("r1", str(tmp_path), {**ENVIRON, "RANKLOG_TOKEN_FILE": "/shared/token"})
+    start("r1", str(tmp_path), {**ENVIRON, "RANKLOG_TOKEN_FILE": "/shared/token"})
     ((command, environ, options),) = started
     assert command[:2] == [sys.executable, "-c"]
     assert command[3:] == [
@@ -56,7 +62,7 @@ def test_it_is_told_of_its_run_and_is_no_member_of_the_job(started: Started, tmp
 
 
 def test_a_launchers_line_is_closed_in_it(started: Started, tmp_path: Path) -> None:
-    sidecar.start("r1", str(tmp_path), {**ENVIRON, "PMI_FD": "77"})
+    start("r1", str(tmp_path), {**ENVIRON, "PMI_FD": "77"})
     assert (os.POSIX_SPAWN_CLOSE, 77) in started[0][2]["file_actions"]
 
 
@@ -64,9 +70,9 @@ def test_one_that_has_the_lock_is_enough(started: Started, tmp_path: Path) -> No
     (tmp_path / "agents").mkdir()
     with open(agent_lock_path(str(tmp_path), HERE), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        sidecar.start("r1", str(tmp_path), ENVIRON)
+        start("r1", str(tmp_path), ENVIRON)
     assert started == []
-    sidecar.start("r1", str(tmp_path), ENVIRON)
+    start("r1", str(tmp_path), ENVIRON)
     assert len(started) == 1, "it is gone"
 
 
@@ -77,13 +83,13 @@ def test_one_that_has_announced_itself_is_enough_if_it_lives(
     (tmp_path / "agents").mkdir()
     record = {"run_id": "r1", "hostname": HERE, "pid": pid, "start_ns": 1}
     Path(agent_path(str(tmp_path), HERE)).write_text(json.dumps(record))
-    sidecar.start("r1", str(tmp_path), ENVIRON)
+    start("r1", str(tmp_path), ENVIRON)
     assert len(started) == count
 
 
 def test_without_the_extra_there_is_none(started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sidecar, "NEEDED", ("ranklog_agent", "no_such_module"))
-    sidecar.start("r1", str(tmp_path), ENVIRON)
+    start("r1", str(tmp_path), ENVIRON)
     assert started == []
 
 
