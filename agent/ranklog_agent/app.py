@@ -109,7 +109,7 @@ class Agent:
                 tasks.create_task(self._keep_scanning()),
                 tasks.create_task(self._keep_connected()),
                 tasks.create_task(self._keep_sending()),
-                tasks.create_task(self._keep_tending()),
+                tasks.create_task(self._keep_tending(observing)),
             ]
             if observing is not None:
                 lasting.append(tasks.create_task(observing.keep(self._config.sample_s)))
@@ -192,13 +192,17 @@ class Agent:
             self._wake.set()
             await asyncio.sleep(max(self._config.scan_s if unwatched else 1.0, cost_s / SCAN_SHARE_UNWATCHED))
 
-    async def _keep_tending(self) -> None:
+    async def _keep_tending(self, observing: Observing | None) -> None:
         pid = self._config.ends_with_pid
         ticks = procfs.start_ticks(pid) if pid is not None else None
+        seen = 0
         while True:
             has_news = await self._in_mirror(self._mirror.tend)
             if has_news or self._answers:
                 self._wake.set()
+            if observing is not None and self._mirror.jobs.count > seen:
+                seen = self._mirror.jobs.count
+                observing.hurry()
             if pid is None:
                 is_over = self._mirror.is_job_over and not self._config.stays
             else:

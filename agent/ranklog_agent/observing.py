@@ -38,6 +38,7 @@ class Observing:
         self._watch = watch
         self._note = note
         self._looking = asyncio.Lock()
+        self._hurried = asyncio.Event()
         self._has_finished = False
         self._noted: set[str] = set()
 
@@ -49,7 +50,15 @@ class Observing:
             async with self._looking:
                 cost_s = 0.0 if self._has_finished else await self._look()
             elapsed_s = time.monotonic() - began_s
-            await asyncio.sleep(max(max(sample_s, SHORTEST_S) - elapsed_s, cost_s / SHARE))
+            pause_s = max(SHORTEST_S - elapsed_s, cost_s / SHARE)
+            await asyncio.sleep(pause_s)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), max(0.0, sample_s - elapsed_s - pause_s))
+            self._hurried.clear()
+
+    def hurry(self) -> None:
+        """A process has come: look soon, it may not stay for long."""
+        self._hurried.set()
 
     async def finish(self) -> None:
         """Take the last sample; after this nothing is written any more."""

@@ -114,6 +114,14 @@ def test_a_process_that_ends_between_two_samples_has_one_of_its_end(tmp_path: Pa
         job.as_written()
 
 
+def test_a_process_that_comes_between_two_samples_is_looked_at_at_once(tmp_path: Path) -> None:
+    with Job(tmp_path, "--sample", "3600") as job:
+        wait_until(lambda: job.node, "the first sample")
+        job.start(BUSY)
+        wait_until(lambda: job.processes and job.processes[0], "a sample of the process")
+        assert job.processes[0][0]["process/memory_rss_megabytes"] > 1
+
+
 def test_series_go_on_when_the_agent_was_killed(tmp_path: Path) -> None:
     with Job(tmp_path) as job:
         process = job.start(BUSY)

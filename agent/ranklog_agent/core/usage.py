@@ -15,6 +15,8 @@ Sample = dict[str, float]
 
 SHORTEST_S = 0.5
 """Over a shorter time CPU use is noise: the kernel counts in hundredths of a second."""
+YOUNG_S = 60.0
+"""What a process has used since it began says how busy it is only if that was not long ago."""
 MEGABYTE = 1e6
 
 
@@ -92,6 +94,10 @@ class Look:
     gpu_bytes: Mapping[int, int] = field(default_factory=dict)
     """GPU memory that they hold."""
 
+    def age_s(self, pid: int) -> float:
+        """How long ago a process began."""
+        return (1 - self.seen[pid].started_ticks / max(1, self.ticks)) * self.clock_ns / 1e9
+
 
 def trees(seen: Mapping[int, Seen], roots: Mapping[str, Root]) -> dict[str, list[int]]:
     """Tell which processes belong to which of the job's: the nearest one above them."""
@@ -145,9 +151,13 @@ class Meter:
 
     def _sample(self, key: str, pids: list[int], look: Look, change: _Change | None) -> Sample:
         sample: Sample = {}
-        if change is not None and change.elapsed_s >= SHORTEST_S:
-            used = change.cpu_s(pids)
-            sample["process/cpu_utilization_percentage"] = _percent(used, change.elapsed_s)
+        if change is not None and change.knew(pids[0]):
+            used_s, elapsed_s = change.cpu_s(pids), change.elapsed_s
+        else:
+            used_s, elapsed_s = sum(look.seen[pid].total_s for pid in pids), look.age_s(pids[0])
+            elapsed_s = elapsed_s if elapsed_s < YOUNG_S else 0.0
+        if elapsed_s >= SHORTEST_S:
+            sample["process/cpu_utilization_percentage"] = _percent(used_s, elapsed_s)
         sample["process/memory_rss_megabytes"] = megabytes(sum(look.seen[pid].resident_bytes for pid in pids))
         sample["process/threads"] = sum(look.seen[pid].threads for pid in pids)
         moved = self._moved(key, pids, look, change)
@@ -183,6 +193,10 @@ class _Change:
             if not _is_here(now.seen, Root(pid, one.started_ticks)):
                 self._gone.setdefault(one.parent, []).append(pid)
         self._above_roots = _above(before.seen, (pids[0] for pids in before.trees.values()))
+
+    def knew(self, pid: int) -> bool:
+        """Whether a process was looked at before."""
+        return self._prior(pid) is not None
 
     def cpu_s(self, pids: Iterable[int]) -> float:
         """CPU time that was used by processes and those of their children that ended."""

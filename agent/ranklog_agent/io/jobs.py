@@ -125,6 +125,11 @@ class Jobs:
         return Present(roots, ended, self._has_hidden)
 
     @property
+    def count(self) -> int:
+        """How many processes have been here so far; other threads may ask."""
+        return len(self._known)
+
+    @property
     def have_ended(self) -> bool:
         """Whether there were processes of the job here and all of them have ended."""
         return bool(self._known) and all(known.has_ended for known in self._known.values())

@@ -66,6 +66,20 @@ def test_files_are_mirrored_also_those_of_an_earlier_agent() -> None:
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
+def test_a_process_that_comes_is_looked_at_before_its_turn() -> None:
+    async def scenario() -> None:
+        world = World(lambda: ["node.jsonl"])
+        keeping = asyncio.create_task(world.observing.keep(1000))
+        for looks in (1, 2):
+            await world.has_looked.wait()
+            world.has_looked.clear()
+            assert world.eyes.looks == looks
+            world.observing.hurry()
+        keeping.cancel()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
 def test_a_look_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observing, "LAST_S", 0.01)
     hung, free = threading.Event(), threading.Event()

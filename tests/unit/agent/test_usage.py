@@ -73,16 +73,24 @@ def test_what_a_rank_has_used_is_not_its_launchers_when_it_ends() -> None:
     }
 
 
-def test_a_process_found_late_has_not_used_all_its_time_just_now() -> None:
-    before, after = look(10, {}), look(12, {5: seen(1, 5000, started=1)}, rank=5)
-    assert measured(before, after)["rank"][CPU] == 0.0
-    assert measured(before, look(12, {5: seen(1, 1, started=1100)}, rank=5))["rank"][CPU] == 50.0
+def test_a_process_looked_at_first_tells_of_its_life_so_far_unless_that_was_long() -> None:
+    found = look(102, {5: seen(1, 1, started=10_000), 6: seen(5, 1, 1, started=10_100)}, rank=5)
+    assert measured(found)["rank"][CPU] == 150.0
+    assert measured(look(101, {}), found)["rank"][CPU] == 150.0
+    assert measured(look(101, {5: seen(1, 90, started=77)}), found)["rank"][CPU] == 150.0
+    late = look(102, {5: seen(1, 50, started=1)}, rank=5)
+    assert CPU not in measured(look(101, {}), late)["rank"]
 
 
-def test_there_is_no_cpu_use_without_an_earlier_look_or_over_no_time() -> None:
-    first = look(10, {5: seen(1, 3)}, rank=5)
+def test_a_child_that_was_overlooked_has_not_used_all_its_time_just_now() -> None:
+    before, after = look(10, {5: seen(1)}, rank=5), look(12, {5: seen(1, 1), 6: seen(5, 5000)}, rank=5)
+    assert measured(before, after)["rank"][CPU] == 50.0
+
+
+def test_there_is_no_cpu_use_over_no_time() -> None:
+    first = look(10, {5: seen(1, 3, started=990)}, rank=5)
     assert CPU not in measured(first)["rank"]
-    assert CPU not in measured(first, look(10.1, {5: seen(1, 4)}, rank=5))["rank"]
+    assert CPU not in measured(first, look(10.1, {5: seen(1, 4, started=990)}, rank=5))["rank"]
 
 
 def test_traffic_adds_up_over_children_that_come_and_go() -> None:
