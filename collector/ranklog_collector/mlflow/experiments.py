@@ -85,11 +85,15 @@ class Experiments:
 
     def create(self, name: str, artifact_location: str, tags: dict[str, str]) -> Experiment:
         """Make an experiment. Raises MlflowError."""
+        folder = names.folder(name)
+        if folder not in self._by_folder and os.path.isdir(os.path.join(self._root, folder)):
+            self._enter(folder)
         known = self._by_name.get(name)
         if known is not None:
             more = " in deleted state. You can restore it, or give it another name to create a new one."
             raise MlflowError(EXISTS, f"Experiment(name={name}) already exists{'.' if known.is_active else more}")
-        folder = names.folder(name)
+        if folder in self._by_folder:  # one that is called something else by now
+            folder = f"{folder}-{self._next_id()}"
         now = experiment_record.now()
         with self._changing(folder) as record:
             record.number = self._next_id()
@@ -137,6 +141,9 @@ class Experiments:
                     self._enter(entry.name)
                 elif self._seen[known.experiment_id] != self._growth(entry.name):
                     self._reload(entry.name)
+        for one in list(self._by_id.values()):
+            if not os.path.isdir(os.path.join(self._root, one.folder)):
+                self._forget(one)
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
@@ -166,6 +173,11 @@ class Experiments:
             self._by_name.pop(before.name, None)
         self._by_id[one.experiment_id] = self._by_name[one.name] = self._by_folder[one.folder] = one
         self._seen[one.experiment_id] = seen
+
+    def _forget(self, one: Experiment) -> None:
+        self.catalog.forget_experiment(one.experiment_id)
+        del self._by_id[one.experiment_id], self._by_folder[one.folder], self._seen[one.experiment_id]
+        self._by_name.pop(one.name, None)
 
     def _next_id(self) -> int:
         return max(self._by_id, default=names.DEFAULT_ID) + 1

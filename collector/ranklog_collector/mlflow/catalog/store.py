@@ -76,6 +76,12 @@ class Catalog:
             connection.execute(sa.delete(db.experiment_tags).where(of))
             _upsert(connection, db.experiment_tags, tags)
 
+    def forget_experiment(self, experiment_id: int) -> None:
+        """Remove an experiment whose folder is gone."""
+        with self._engine.begin() as connection:
+            for table in (db.experiments, db.experiment_tags):
+                connection.execute(sa.delete(table).where(table.c.experiment_id == experiment_id))
+
     def forget_runs(self, run_ids: Iterable[str]) -> None:
         """Remove runs whose folders are gone."""
         with self._engine.begin() as connection:
