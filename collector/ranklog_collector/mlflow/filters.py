@@ -79,7 +79,7 @@ class Language:
 
 RUNS = Language(
     (METRIC, PARAM, TAG, ATTRIBUTE, DATASET),
-    frozenset({"run_id", "run_name", "status", "user_id", "artifact_uri", "experiment_id", "lifecycle_stage"}),
+    frozenset({"run_id", "run_name", "status", "user_id", "artifact_uri"}),
     frozenset({"start_time", "end_time"}),
     frozenset({"run_id"}),
 )

@@ -23,6 +23,11 @@ _INFO = {
 Line = dict[str, Any]
 
 
+def moment_ns(time: int | None, now_ns: int) -> int:
+    """A client's time in ms as ns, or now if it can be none."""
+    return time * NS_PER_MS if time is not None and 0 < time <= TIMESTAMP_MAX else now_ns
+
+
 def dump(lines: Iterable[Line]) -> bytes:
     """As bytes of a file."""
     return b"".join([orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines])

@@ -9,9 +9,8 @@ from ranklog.layout import safe_name
 DEFAULT_ID, DEFAULT_NAME, DEFAULT_FOLDER = 0, "Default", "default"
 _FOLDER_CHARACTERS_MAX = 100
 _HOW = (
-    "able bold brave bright busy calm clean clever crisp deep eager fair fast fine firm fond glad grand keen "
-    "kind late loud mild neat open plain proud pure quick quiet rare sharp shy sleek smart smooth sound steady "
-    "stout swift tidy warm wise"
+    "able bold bouncy bright burly calm caring chill clean funny gentle gifted kindly loud nimble nosy placid polite "
+    "rare silent sneaky spiffy suave upbeat wise"
 )
 _WHO = (
     "ant ape auk bass bat bear bee boar bug carp cat cod colt crab crow cub deer doe dog dove duck elk fawn "

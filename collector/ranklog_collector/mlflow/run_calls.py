@@ -51,9 +51,8 @@ async def create(tracking: Tracking, request: Json) -> Json:
     told = {"display_name": name, "user": user}
     if not uri.startswith(shapes.PROXIED):
         told["artifact_uri"] = uri
-    start_ns = start_time * lines.NS_PER_MS if 0 < start_time <= lines.TIMESTAMP_MAX else now_ns
     content = lines.dump(lines.of_facts(now_ns, {}, run.tags, told))
-    tracking.runs.folders.make_run(folder, run_id, start_ns, content)
+    tracking.runs.folders.make_run(folder, run_id, lines.moment_ns(start_time, now_ns), content)
     tracking.runs.add(run)
     return {"run": shapes.run(run)}
 
@@ -68,16 +67,14 @@ async def update(tracking: Tracking, request: Json) -> Json:
     run = await tracking.runs.get_active(fields.run_id(request))
     status = request.get("status")
     status = _STATUS_NUMBERS.get(status, status) if type(status) in (str, int) else None
-    end_time = fields.integer(request, "end_time", -1)
+    end_time = None if request.get("end_time") is None else fields.integer(request, "end_time")
     name = fields.any_text(request, "run_name")
     now_ns = time.time_ns()
-    if not run.info.is_owned and (status in STATUSES or end_time >= 0):
+    if not run.info.is_owned and (status in STATUSES or end_time is not None):
+        new = status if status in STATUSES else run.info.status
         with tracking.runs.held(run):
-            new = status if status in STATUSES else run.info.status
-            if new != run.info.status or end_time >= 0:
-                at_ns = end_time * lines.NS_PER_MS if 0 <= end_time <= lines.TIMESTAMP_MAX else now_ns
-                tracking.runs.folders.tell_state(run.info.folder, new, at_ns)
-            run.set_info(status=new, end_time=end_time if end_time >= 0 else run.info.end_time)
+            tracking.runs.folders.tell_state(run.info.folder, new, lines.moment_ns(end_time, now_ns))
+            run.set_info(status=new, end_time=run.info.end_time if end_time is None else end_time)
     if name:
         tracking.runs.append(run, lines.of_facts(now_ns, {}, {NAME_TAG: name}, {"display_name": name}))
         run.set_tags({NAME_TAG: name})

@@ -75,8 +75,6 @@ def _of_run(one: Comparison) -> Condition:
     compare = _OPERATORS.get(one.operator)
     if one.entity == ATTRIBUTE:
         assert compare is not None
-        if one.key == "experiment_id":
-            return compare(sa.cast(runs.c.experiment_id, sa.Text), one.value)
         return compare(runs.c[_RUN_COLUMNS.get(one.key, one.key)], one.value)
     if one.entity == DATASET:
         assert compare is not None
