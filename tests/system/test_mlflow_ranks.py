@@ -1,0 +1,140 @@
+"""Ranks that log by MLflow's own client: while no collector is there, they notice nothing, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ranklog import relay_place
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.series.facts import facts
+from ranklog_collector.series.read import catalog, records
+from tests.support.hosts import REPOSITORY
+from tests.support.launchers import OMPI_AS_ROOT, VENVS, OpenMPI4, why_missing
+from tests.support.pipeline import Pipeline, wait_until
+from tests.system.conftest import require
+
+PYTHON = VENVS / "mlflow" / "bin" / "python"
+PROGRAM = str(REPOSITORY / "tests" / "programs" / "mlflow_rank.py")
+RANKS, STEPS = 4, 50
+UNREACHABLE_S = 60
+"""Far less than MLflow's client takes to give up a server that does not answer: 246 s."""
+HERE = os.uname().nodename
+
+
+def environment(spool: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RANKLOG_", "OMPI_", "MLFLOW_"))}
+    return {**kept, "RANKLOG_SPOOL": str(spool), "RANKLOG_RUN_ID": "r1", **more}
+
+
+def mpirun(spool: Path, *arguments: str, **more: str) -> dict[str, Mapping[str, Any]]:
+    """Run the ranks to their end; gives what each says, by its key."""
+    words = ["mpirun", "-n", str(RANKS), "--oversubscribe", sys.executable, "-m", "ranklog", "exec", "--", str(PYTHON)]
+    done = subprocess.run(
+        [*words, PROGRAM, str(STEPS), *arguments],
+        env={**environment(spool, **more), **OMPI_AS_ROOT},
+        cwd=spool.parent,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"run"')]
+    assert len(said) == RANKS, done.stdout
+    return {each["key"]: each for each in said}
+
+
+def check_everything_came(folder: Path, said: Mapping[str, Mapping[str, Any]]) -> None:
+    """Every point exactly once, by the rank that logged it, and all that was said of the run."""
+    run = RunFolder(str(folder))
+    for rank in range(RANKS):
+        found = [(each.step, each.value, each.rank) for each in records(run, f"loss{rank}").records]
+        assert found == [(step, step * 0.5, rank) for step in range(STEPS)]
+    assert {each.key: each.count for each in catalog(run) if not each.is_resource} == {
+        **{f"loss{rank}": STEPS for rank in range(RANKS)},
+        "a": RANKS,
+        "b": RANKS,
+    }
+    known = facts(run)
+    assert known.params == {"lr": "0.1", **{f"own{rank}": str(rank) for rank in range(RANKS)}}
+    assert {f"tag{rank}" for rank in range(RANKS)} <= known.tags.keys()
+    assert sorted(child.name or "" for child in known.children) == [f"part{rank}" for rank in range(RANKS)]
+    for child in known.children:
+        assert child.state == "completed"
+        assert [each.value for each in records(run, "inner", run=child.run_id).records] == [
+            int((child.name or "")[-1])
+        ]
+    for rank in range(RANKS):
+        assert (folder / "texts" / f"{rank}.txt").read_text() == "hello"
+    assert {each["run"] for each in said.values()} == {"r1"}
+
+
+@pytest.mark.parametrize("way", ["relay", "plugin"])
+def test_ranks_without_a_collector_notice_nothing_and_nothing_is_lost(way: str, tmp_path: Path) -> None:
+    require(why_missing(OpenMPI4()))
+    spool = tmp_path / "spool"
+    with Pipeline(tmp_path, "--url", "http://127.0.0.1:9") as pipeline:
+        wait_until(lambda: relay_place.find(str(spool), HERE), "the relay listens")
+        pipeline.collector.kill()
+        said = mpirun(spool, *(["ranklog://"] if way == "plugin" else []))
+        for key, each in said.items():
+            assert each["uri"] == "ranklog://" if way == "plugin" else each["uri"].endswith(f"/{key}")
+            assert each["took_s"] < UNREACHABLE_S
+            assert "was already logged with value='0.1'" in each["refused"]
+            assert each["latest"] == (STEPS - 1) * 0.5
+            assert each["history"] == [step * 0.5 for step in range(STEPS)]
+        pipeline.collector.start()
+        pipeline.finish()
+        check_everything_came(pipeline.run_folder, said)
+
+
+def test_a_relay_that_is_killed_and_started_again_goes_on_where_it_was(tmp_path: Path) -> None:
+    require(why_missing(OpenMPI4()))
+    spool = tmp_path / "spool"
+    with Pipeline(tmp_path) as pipeline:
+        wait_until(lambda: relay_place.find(str(spool), HERE), "the relay listens")
+        before = relay_place.find(str(spool), HERE)
+        pipeline.agent.kill()
+        assert relay_place.find(str(spool), HERE) is None, "nobody is sent to a relay that is gone"
+        pipeline.agent.start()
+        wait_until(lambda: relay_place.find(str(spool), HERE), "the relay listens again")
+        assert relay_place.find(str(spool), HERE) == before
+        said = mpirun(spool)
+        pipeline.finish()
+        check_everything_came(pipeline.run_folder, said)
+
+
+def test_an_agent_that_exec_starts_is_there_for_mlflow_from_the_first_rank_on(tmp_path: Path) -> None:
+    require(why_missing(OpenMPI4()))
+    spool = tmp_path / "spool"
+    with Pipeline(tmp_path) as pipeline:
+        pipeline.agent.kill()
+        more = {"RANKLOG_AGENT": "auto", "RANKLOG_COLLECTOR": pipeline.collector.address}
+        said = mpirun(spool, **more)
+        assert len({each["uri"].rpartition("/")[0] for each in said.values()}) == 1
+        assert all(each["uri"].startswith("http://127.0.0.1:") for each in said.values())
+        wait_until(lambda: relay_place.find(str(spool), HERE) is None, "the agent has left with the job")
+        check_everything_came(pipeline.run_folder, said)
+
+
+def test_what_the_user_has_told_mlflow_stays(tmp_path: Path) -> None:
+    told = {"MLFLOW_TRACKING_URI": "sqlite:///mine.db"}
+    os.close(relay_place.make(str(tmp_path), HERE))
+    done = subprocess.run(
+        [sys.executable, "-m", "ranklog", "exec", "--", "env"],
+        env=environment(tmp_path, **told),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = {line for line in done.stdout.splitlines() if line.startswith("MLFLOW_")}
+    assert found == {"MLFLOW_TRACKING_URI=sqlite:///mine.db"}
