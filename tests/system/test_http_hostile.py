@@ -220,3 +220,10 @@ def test_curl_resumes_a_download(api: Api, tmp_path: Path) -> None:
     url = f"http://{api.host}:{api.port}/api/v1/runs/r1/files/azureml-logs/70_driver_log_0.txt"
     subprocess.run(["curl", "-sf", "-C", "-", "-o", str(target), url], check=True)
     assert target.read_bytes() == b"hello\n" * 1000
+
+
+def test_curl_names_what_it_saves(api: Api, tmp_path: Path) -> None:
+    base = f"http://{api.host}:{api.port}/api/v1/runs/r1"
+    for path in ("/archive?prefix=azureml-logs", "/files/50%25%20%C3%A4%20%23%3F.txt"):
+        subprocess.run(["curl", "-sfOJ", base + path], check=True, cwd=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["50% _ #?.txt", "r1.zip"]

@@ -22,6 +22,7 @@ from ranklog_collector.reading.folder import ReadingError
 
 BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_NOT_PLAIN = re.compile(r"[^ !#-\[\]-~]")
 _DIGITS_MAX = 19
 _TEXT = frozenset({".txt", ".log", ".json", ".jsonl", ".csv", ".out", ".err", ".yaml", ".yml", ".md", ".py", ".sh"})
 _SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
@@ -127,8 +128,10 @@ def _kind(path: str) -> dict[str, str]:
 
 
 def _named(disposition: str, name: str) -> dict[str, str]:
-    """How a browser should name it, which knows RFC 6266."""
-    return {"Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(name, safe='', errors='surrogateescape')}"}
+    """How it should be called where it is saved; curl knows the first form only (RFC 6266)."""
+    plain = _NOT_PLAIN.sub("_", name)
+    exact = quote(name, safe="", errors="surrogateescape")
+    return {"Content-Disposition": f"{disposition}; filename=\"{plain}\"; filename*=UTF-8''{exact}"}
 
 
 def _blocks(file: int, part: range) -> Iterator[bytes]:
