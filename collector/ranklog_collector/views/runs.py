@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ranklog_collector.core.layout import METRICS
 from ranklog_collector.core.process_files import iso
-from ranklog_collector.reading.folder import NotThereError, RunFolder
+from ranklog_collector.reading.folder import NotThereError, ReadingError, RunFolder
 from ranklog_collector.reading.runs import RunEntry, RunOverview, overview, overview_of
 from ranklog_collector.views import cursors
 from ranklog_collector.views.shapes import Json
@@ -60,12 +60,12 @@ def run_page(
 ) -> Json:
     """The newest of these runs, oldest first as they are given: `runs`, and the `cursor` of those before them.
 
-    `name` may remember what `naming_of` says of a path.
+    `name` may remember what `naming_of` says of a path. A run that has been removed since is left out.
     """
-    found = list(islice(_newest_first(entries, experiment, states, cursor), limit + 1))
-    shown = found[:limit]
+    found = list(islice(_newest_first(entries, experiment, states, cursor, name), limit + 1))
+    shown = [one for one, _ in found[:limit]]
     return {
-        "runs": [run_row(one, name(one.path)) for one in shown],
+        "runs": [run_row(one, naming) for one, naming in found[:limit]],
         "cursor": cursors.of_list(shown[-1].started_ns, shown[-1].run_id) if len(found) > limit else None,
     }
 
@@ -133,14 +133,21 @@ def _has_points(path: str) -> bool:
 
 
 def _newest_first(
-    entries: Sequence[RunEntry], experiment: str | None, states: Collection[str], cursor: str | None
-) -> Iterator[RunOverview]:
+    entries: Sequence[RunEntry],
+    experiment: str | None,
+    states: Collection[str],
+    cursor: str | None,
+    name: Callable[[str], Naming],
+) -> Iterator[tuple[RunOverview, Naming]]:
     before = cursors.of(cursor) if cursor else None
     for entry in reversed(entries):
         if experiment is not None and entry.experiment != experiment:
             continue
         if before is not None and (entry.started_ns, entry.run_id) >= before:
             continue
-        one = overview(entry)
-        if not states or one.state in states:
-            yield one
+        try:
+            one = overview(entry)
+            if not states or one.state in states:
+                yield one, name(one.path)
+        except ReadingError:
+            continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,12 @@ def test_runs_are_chosen_by_experiment_and_state(root: Path) -> None:
     assert ids(run_page(entries, states=["interrupted", "failed"], limit=2)) == ["r4", "r3"]
     with pytest.raises(QuestionError):
         run_page(entries, cursor="nonsense")
+
+
+def test_a_run_that_has_just_been_removed_is_left_out(root: Path) -> None:
+    entries = find_runs(str(root))
+    shutil.rmtree(root / "e1" / "r3")
+    assert ids(run_page(entries)) == ["r4", "r2", "r1", "r0"]
 
 
 def test_runs_that_are_known_are_not_looked_into_again(root: Path) -> None:
