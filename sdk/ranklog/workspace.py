@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ranklog.errors import UserError
 from ranklog.identity import setting
@@ -22,6 +23,7 @@ FOLDERS = (".ranklog", ".azureml", "aml_config", "")
 FILES = ("config.json", "project.json")
 AZURE_KEYS = ("subscription_id", "resource_group", "workspace_name")
 OWN_KEYS = ("url", "root", "token_file", "collector")
+MLFLOW_SCHEME = "ranklog://"
 DEFAULT_NAME = "local"
 
 
@@ -167,14 +169,16 @@ class Workspace:
         return known(Experiment(self, facts["experiment"], _skip_name_validation=True), facts["run_id"], self.source)
 
     def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
-        """The address that MLflow is to be told by `mlflow.set_tracking_uri`. Raises UserError if there is none."""
+        """The address that MLflow is to be told by `mlflow.set_tracking_uri`.
+
+        Inside a job it is the job's run, through the spool; elsewhere the collector, else the folder of runs.
+        """
+        from ranklog.run.joining import is_in_job
+
+        if is_in_job(os.environ):
+            return MLFLOW_SCHEME
         url = self._url or (None if self._root else setting(os.environ, "RANKLOG_URL"))
-        if not url:
-            raise UserError(
-                "MLflow needs a collector to talk to: start `ranklog collector --http HOST:PORT`, "
-                "and set RANKLOG_URL or the workspace's url to http://HOST:PORT"
-            )
-        return url.rstrip("/")
+        return url.rstrip("/") if url else MLFLOW_SCHEME + quote(self.root)
 
     def get_details(self) -> dict[str, Any]:
         """What is known of the workspace, in azureml's words and ours."""

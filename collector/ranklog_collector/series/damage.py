@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.series.facts import changed_params
 from ranklog_collector.series.points import points_of
 from ranklog_collector.series.seal import metric_streams
 
@@ -19,7 +20,7 @@ def point_notes(folder: RunFolder) -> list[str]:
                 )
             if cover is not None and cover.totals.damaged:
                 notes.append(f"{stream.path}: {_lines(cover.totals.damaged)} damaged, and skipped or read in part")
-    return notes
+    return notes + changed_params(folder)
 
 
 def _lines(count: int) -> str:

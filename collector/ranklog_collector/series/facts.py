@@ -10,6 +10,7 @@ from ranklog_collector.series.points import points_of
 from ranklog_collector.series.selection import Writer, own_run, writers
 from ranklog_collector.series.shapes import Child, Facts
 
+_SHOWN = 100
 _ENDED = frozenset(("completed", "failed", "canceled"))
 
 
@@ -40,6 +41,35 @@ def facts(folder: RunFolder, run: str | None = None) -> Facts:
         lost=lost,
         damaged=damaged,
     )
+
+
+def changed_params(folder: RunFolder) -> list[str]:
+    """Tell of each parameter that a process has logged with another value than the one that counts.
+
+    MLflow refuses that, but between nodes nobody knows of it in time.
+    """
+    with points_of(folder) as points:
+        found = writers(folder, points, resources=False)
+        said = sorted(
+            ((fact, writer.process) for writer in found for fact in _said(writer) if fact.sort == "param"),
+            key=lambda one: one[0].time,
+        )
+    first: dict[tuple[str, str], str | None] = {}
+    notes = []
+    for fact, process in said:
+        counts = first.setdefault((fact.run, fact.name), fact.value)
+        if counts != fact.value:
+            where = f" of child run {fact.run}" if fact.run else ""
+            notes.append(
+                f"parameter {fact.name!r}{where} is {_short(counts)}: {_short(fact.value)}, logged later by {process}, "
+                "does not count"
+            )
+    return notes
+
+
+def _short(value: str | None) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _said(writer: Writer) -> list[Fact]:

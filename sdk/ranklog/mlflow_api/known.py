@@ -62,9 +62,10 @@ class Known:
         if isinstance(line.get("status"), str) and self._is_later("status", moment):
             self.state = line["status"]
             self.ended_ns = moment if self.state in ENDS else None
-        found = line.get("input")
-        if isinstance(found, dict):
-            self.inputs.setdefault((str(found.get("name")), str(found.get("digest"))), found)
+        found = line.get("inputs")
+        for one in found if isinstance(found, list) else ():
+            if isinstance(one, dict):
+                self.inputs.setdefault((str(one.get("name")), str(one.get("digest"))), one)
 
     def take_metric(self, one: Metric) -> None:
         """Take in a value."""

@@ -108,8 +108,8 @@ class Logbook:
 
     def log_inputs(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None:
         """Say which datasets a run reads: `name, digest, source_type, source, schema, profile, tags`."""
-        for dataset in datasets:
-            self._write({"input": dict(dataset)}, self._child(run_id))
+        if datasets:
+            self._write({"inputs": [dict(dataset) for dataset in datasets]}, self._child(run_id))
 
     def prefix(self, run_id: str) -> str:
         """Where in the run folder a run's files are."""

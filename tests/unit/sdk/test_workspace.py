@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_a_configuration_is_found_in_a_folder_above(tmp_path: Path, monkeypatch:
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
+    monkeypatch.setenv("RANKLOG_SPOOL", str(tmp_path / "spool"))
     workspace = Workspace.from_config()
     assert workspace.name == "ours"
     assert workspace.get_mlflow_tracking_uri() == "http://head:8080"
@@ -85,9 +87,17 @@ def test_a_written_configuration_is_read_again(tmp_path: Path) -> None:
     assert (read.name, read.root, read.collector) == ("w", str(tmp_path / "runs"), "head:7070")
 
 
-def test_mlflow_needs_a_collector() -> None:
-    with pytest.raises(UserError, match="RANKLOG_URL"):
-        Workspace().get_mlflow_tracking_uri()
+def test_mlflow_logs_to_the_folder_of_runs_where_there_is_no_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKLOG_SPOOL", str(tmp_path / "spool"))
+    root = str(tmp_path / "my runs")
+    assert Workspace(root=root).get_mlflow_tracking_uri() == f"ranklog://{quote(root)}"
+
+
+def test_mlflow_logs_to_the_job_inside_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANKLOG_RUN_ID", "r1")
+    assert Workspace(url="http://head:8080").get_mlflow_tracking_uri() == "ranklog://"
 
 
 def test_a_url_that_is_none_is_refused() -> None:

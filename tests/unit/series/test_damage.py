@@ -26,6 +26,18 @@ def test_damaged_and_lost_lines_are_notes_and_no_failure(job: Job) -> None:
     assert "damaged" in result.stdout
 
 
+def test_a_parameter_that_nodes_disagree_on_is_a_note(job: Job) -> None:
+    job.log(job.rank(0), t=2, param={"lr": "0.1", "n": "4"})
+    job.log(job.rank(1), t=3, param={"lr": "0.2", "n": "4"})
+    job.log(job.rank(1), t=4, r="r1.00000000", param={"lr": "0.3"})
+    (note,) = point_notes(job.open())
+    assert note.startswith("parameter 'lr' is '0.1': '0.2', logged later by ")
+    assert note.endswith("does not count")
+    result = CliRunner().invoke(verify, [str(job.writer.folder)])
+    assert result.exit_code == 0
+    assert "'0.2'" in result.stdout
+
+
 def test_rebuild_makes_segments_of_what_is_worth_it(job: Job) -> None:
     key = job.rank(0)
     job.log(key, k="x", vs=[0.5] * LAST_BYTES)
