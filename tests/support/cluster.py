@@ -32,6 +32,8 @@ PATIENCE_S = 60.0
 """Nobody waits so long but on a machine that has much else to do."""
 POLL_S = 0.02
 WORDS_SHOWN = 4000
+SHIPPED = ("streams/*/*", "metrics/*.jsonl", "agents/*/resources/*.jsonl")
+"""What of a spool is in the run folder in the end."""
 END_OF_RUN = re.compile(r"Z  the run (has completed|has failed|was canceled|is over)")
 """In execution.txt, which is the last to be written."""
 
@@ -270,12 +272,12 @@ class Run:
         return self.output(rank).decode().splitlines()
 
     def sources(self) -> dict[Path, Path]:
-        """What processes have left in the spools, with the file that each was collected into."""
+        """What processes and observers have left in the spools, with the file that each was collected into."""
         state, hosts = self.state, self.cluster.hosts
         found = {}
         for segment in state.segments.values():
             stream = state.streams[segment.stream]
-            if stream.process:
+            if stream.process or stream.role == "metrics":
                 tmp = hosts.tmp(hosts.names.index(stream.node))
                 found[tmp / Path(segment.source).relative_to("/tmp")] = self.path / stream.path
         return found
@@ -292,7 +294,7 @@ class Run:
         assert report.is_intact, (report.problems, [check for check in report.checks if check.problem])
         sources = self.sources()
         spools = {self.cluster.hosts.tmp(host) for host in self.agents}
-        spooled = {path for tmp in spools for path in tmp.glob(f"ranklog-*/{self.run_id}/streams/*/*")}
+        spooled = {path for tmp in spools for below in SHIPPED for path in tmp.glob(f"ranklog-*/{self.run_id}/{below}")}
         assert set(sources) == spooled
         for source, collected in sources.items():
             assert _sha256(source) == _sha256(collected), (source, collected)
