@@ -28,7 +28,7 @@ class Books:
             if place is None or len(self._known) >= PLACES_MAX:
                 return None
             logbook = Logbook(place, self._runs)
-            found = self._known[key] = logbook, Calls(logbook, self._config.experiment)
+            found = self._known[key] = logbook, Calls(logbook, self._config.experiment, is_alone=not self._config.url)
         return found
 
     def _place(self, key: str) -> Place | None:

@@ -21,10 +21,11 @@ class NotOurs(Exception):  # noqa: N818 (no error: somebody else answers)
 
 
 class Calls:
-    """The calls of one process, for the run of an experiment."""
+    """The calls of one process, for the run of an experiment. `is_alone`: there is no collector that knows more."""
 
-    def __init__(self, logbook: Logbook, experiment: str) -> None:
+    def __init__(self, logbook: Logbook, experiment: str, *, is_alone: bool) -> None:
         self._logbook = logbook
+        self._is_alone = is_alone
         self._experiment = experiment or DEFAULT_FOLDER
         self._experiments = {DEFAULT_ID: DEFAULT_NAME}
         self._experiments[experiment_id(self._experiment)] = self._experiment
@@ -155,6 +156,14 @@ class Calls:
             raise NotOurs
         return {"experiment": experiment_json(found, name, f"mlflow-artifacts:/{found}")}
 
+    def search_experiments(self, asked: Json) -> Json:
+        """All that there are, if nobody knows of others."""
+        if not self._is_alone or asked.get("filter") or asked.get("page_token"):
+            raise NotOurs
+        return {
+            "experiments": [self.get_experiment({"experiment_id": each})["experiment"] for each in self._experiments]
+        }
+
     def _run(self, known: Known) -> Json:
         experiment, run_id = experiment_id(self._experiment), mlflow_run_id(known.run_id)
         return run_json(known, experiment, f"mlflow-artifacts:/{experiment}/{run_id}/artifacts")
@@ -173,6 +182,7 @@ CALLS: dict[str, Call] = {
     "POST runs/update": Calls.update_run,
     "GET metrics/get-history": Calls.history,
     "POST experiments/create": Calls.create_experiment,
+    "POST experiments/search": Calls.search_experiments,
     "GET experiments/get": Calls.get_experiment,
     "GET experiments/get-by-name": Calls.get_experiment_by_name,
 }

@@ -119,7 +119,7 @@ def _number(key: str, value: Any, timestamp: Any, path: str) -> float:
         raise invalid(f"Missing value for required parameter '{path}'.")
     if isinstance(value, bool):
         return float(value)
-    if isinstance(value, int | float) or value in NUMBERS or hasattr(value, "__float__"):
+    if hasattr(value, "__float__") or (isinstance(value, str) and value in NUMBERS):
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):

@@ -74,7 +74,7 @@ class Logbook:
         state = lines.STATES.get(status or "")
         if name:
             self._write({"set": {"display_name": name}}, child)
-        if child is None and state == "running":
+        if child is None and state is not None:
             self._is_taken = True
         if state is not None and not (child is None and self.place.is_owned):
             self._write({"status": state}, child)
