@@ -17,6 +17,7 @@ from ranklog_collector.cli.output import (
     root_option,
     say,
 )
+from ranklog_collector.core.event_files import is_event_file
 from ranklog_collector.reading import archive
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.notes import notes
@@ -34,7 +35,7 @@ run_argument = click.argument("run", metavar="RUN")
 
 def has_points(folder: RunFolder) -> bool:
     """Whether anything was logged; if not, what reads points need not be imported."""
-    return any(stream.role == "metrics" for stream in folder.state.streams.values())
+    return any(stream.role == "metrics" or is_event_file(stream.path) for stream in folder.state.streams.values())
 
 
 @click.command()

@@ -66,6 +66,8 @@ class Totals:
     facts: dict[tuple[str, str, str], Fact] = field(default_factory=dict)
     damaged: int = 0
     lost: int = 0
+    is_cut_off: bool = False
+    """Whether what follows `end` cannot be read. It is not written down: who takes this up sees it as well."""
 
     def add(self, parsed: Parsed, end: int) -> Points:
         """Take in what was read up to `end`; `parsed` has its names from ours. Returns its points."""

@@ -14,8 +14,9 @@ from ranklog_collector.http.errors import JsonAnswer, error_answer
 from ranklog_collector.http.events import EventStream, Watches
 from ranklog_collector.http.sending import file_answer, zip_answer
 from ranklog_collector.reading.archive import files, zipped
+from ranklog_collector.reading.event_images import open_file
 from ranklog_collector.reading.folder import NotThereError
-from ranklog_collector.reading.inside import OutsideError, open_inside
+from ranklog_collector.reading.inside import OutsideError
 from ranklog_collector.views import logs, runs
 from ranklog_collector.views.files import file_views
 from ranklog_collector.views.folders import Folders, Namings
@@ -121,7 +122,7 @@ def _add_files(router: APIRouter, folders: Folders) -> None:
         """Send a file, as long as it is now."""
         entry, _ = folders.find(run)
         try:
-            file = open_inside(entry.path, path)
+            file = open_file(entry.path, path)
         except (FileNotFoundError, OutsideError, UnicodeEncodeError):
             raise NotThereError(f"run {entry.run_id} has no file {path!r}") from None
         except OSError as error:

@@ -13,6 +13,7 @@ from ranklog_collector.core import journal
 from ranklog_collector.core.assembly import Refusal as ChunkRefusal
 from ranklog_collector.core.assembly import Write
 from ranklog_collector.core.backlog import Collected
+from ranklog_collector.core.event_files import is_event_file
 from ranklog_collector.core.figures import Counters
 from ranklog_collector.core.layout import Renaming, StreamKey
 from ranklog_collector.core.presence import Node
@@ -97,7 +98,9 @@ class Run:
     @property
     def points(self) -> Collected:
         """How many bytes of points have come, by the number of their stream."""
-        streams = [one for one in self._state.streams.values() if one.key.role == "metrics"]
+        streams = [
+            one for one in self._state.streams.values() if one.key.role == "metrics" or is_event_file(one.key.name)
+        ]
         sizes = {one.number: one.file.assembly.durable_size for one in streams if one.file is not None}
         return Collected(sizes, self.is_ended)
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING
 
+from ranklog_collector.core.event_files import parse_image_path
 from ranklog_collector.core.layout import INTERNAL
+from ranklog_collector.reading.event_images import open_file
 from ranklog_collector.reading.folder import ReadingError, RunFolder
-from ranklog_collector.reading.inside import open_inside
 from ranklog_collector.reading.processes import ProcessView, processes
 from ranklog_collector.reading.state import Stream
 
@@ -68,6 +69,8 @@ def matching(found: list[FileView], wanted: str) -> list[FileView]:
     name = wanted.strip("/")
     chosen = [file for file in found if file.path == name or file.path.startswith(f"{name}/")]
     chosen = chosen or [file for file in found if fnmatchcase(file.path, name)]
+    if not chosen and parse_image_path(name) is not None:
+        return [FileView(name, 0, 0)]
     if chosen:
         return chosen
     alike = [file.path for file in found if file.path.rpartition("/")[2] == name.rpartition("/")[2]]
@@ -81,7 +84,7 @@ def content(root: str, path: str) -> Iterator[bytes]:
     Raises ReadingError if it cannot be read.
     """
     try:
-        file = open_inside(root, path)
+        file = open_file(root, path)
     except OSError as error:
         raise ReadingError(f"{path} cannot be read: {error.strerror or error}") from error
     try:

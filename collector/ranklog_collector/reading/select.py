@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from ranklog_collector.core.event_files import is_event_file
 from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes, ranks_text
 from ranklog_collector.reading.state import RunState, Stream
 
@@ -102,7 +103,7 @@ def _is_wanted(state: RunState, stream: Stream, owner: ProcessView | None, selec
 
 def _is_named(stream: Stream, pattern: str) -> bool:
     if pattern == "all":
-        return stream.role != "metrics"
+        return stream.role != "metrics" and not is_event_file(stream.path)
     return (
         stream.role == pattern
         or stream.role.startswith(pattern + "_")

@@ -24,7 +24,7 @@ def facts(folder: RunFolder, run: str | None = None) -> Facts:
         found = writers(folder, points, resources=False)
         said = sorted((fact for writer in found for fact in _said(writer)), key=lambda fact: fact.time)
         lost = sum(writer.cover.totals.lost for writer in found)
-        damaged = sum(writer.cover.totals.damaged for writer in found)
+        damaged = sum(writer.cover.totals.damaged + writer.cover.totals.is_cut_off for writer in found)
     ours = [fact for fact in said if fact.run == own]
     named = _latest(ours, "set")
     status = _latest(ours, "status").get("")

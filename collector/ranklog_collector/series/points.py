@@ -20,9 +20,9 @@ from ranklog_collector.core.point_totals import Totals
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.series import database as db
-from ranklog_collector.series.blocks import blocks
 from ranklog_collector.series.memory import Memory
-from ranklog_collector.series.seal import BusyError, feed, metric_streams, seal, trusted, unsealed
+from ranklog_collector.series.readings import Reading, readings
+from ranklog_collector.series.seal import BusyError, feed, seal, trusted, unsealed
 from ranklog_collector.series.segments import Segment, chain, found_segments, stream_folder
 
 _HOT = "hot"
@@ -41,6 +41,7 @@ class Cover:
     totals: Totals = field(default_factory=Totals)
     segments: list[Segment] = field(default_factory=list)
     rewrites: int = 0
+    manner: str = ""
     before: bytes = b""
     """The last bytes that were parsed: if others are there, the file is not what it was."""
 
@@ -70,10 +71,11 @@ class RunPoints:
         """Take in what the streams have grown by, as far as the folder's state vouches for it."""
         self._folder = folder
         fresh: list[db.Row] = []
-        for stream in metric_streams(folder):
+        for reading in readings(folder):
+            stream = reading.stream
             try:
                 with folder.opened(stream) as file:
-                    self._grow(stream, file, fresh)
+                    self._grow(reading, file, fresh)
             except FileNotFoundError:
                 continue  # nothing has come yet, or it has been taken back
             except OSError as error:
@@ -125,27 +127,31 @@ class RunPoints:
         hot = f"SELECT {db.COLUMNS} FROM {_HOT} WHERE stream IN ({numbers})"
         return f"({hot} UNION ALL SELECT {db.COLUMNS} FROM {db.parquet(paths)})" if paths else f"({hot})"
 
-    def _grow(self, stream: Stream, file: int, fresh: list[db.Row]) -> None:
-        cover = self._cover(stream, file)
-        for block in blocks(lambda at, size: os.pread(file, size, at), cover.totals.end, stream.size):
-            fresh.append((stream.number, cover.totals, feed(cover.totals, block)))
-            cover.before = block.data[-_BEFORE_BYTES:]
+    def _grow(self, reading: Reading, file: int, fresh: list[db.Row]) -> None:
+        stream, cover = reading.stream, self._cover(reading, file)
+        if cover.totals.is_cut_off:
+            return
+        for block in reading.blocks(lambda at, size: os.pread(file, size, at), cover.totals.end, stream.size):
+            fresh.append((stream.number, cover.totals, feed(reading, cover.totals, block)))
+            if block.end > block.begin:
+                cover.before = block.data[-_BEFORE_BYTES:]
             if sum(len(points) for _, _, points in fresh) >= _INSERT_ROWS:
                 db.insert(self._database, _HOT, fresh)
                 fresh.clear()
 
-    def _cover(self, stream: Stream, file: int) -> Cover:
+    def _cover(self, reading: Reading, file: int) -> Cover:
         """What is known of a stream, after a look at its segments."""
+        stream = reading.stream
         cover = self.covers.get(stream.number)
         found = found_segments(self._root, stream.number)
-        if cover is None or not _holds(cover, stream, file) or not _are_there(cover.segments, found, stream):
+        if cover is None or not _holds(cover, reading, file) or not _are_there(cover.segments, found, stream):
             if cover is not None:
                 self.memory.clear()
-            cover = self.covers[stream.number] = Cover(rewrites=stream.rewrites)
+            cover = self.covers[stream.number] = Cover(rewrites=stream.rewrites, manner=reading.manner)
             self._forget(stream.number)
         if chain(found, stream.size) == cover.segments:
             return cover
-        segments, totals = trusted(self._database, self._root, stream, file)
+        segments, totals = trusted(self._database, self._root, reading, file)
         if segments and segments[-1].end >= cover.sealed:
             if totals.end > cover.totals.end:
                 cover.totals = totals
@@ -160,9 +166,9 @@ class RunPoints:
         self._database.execute(f"DELETE FROM {_HOT} {where}")
 
 
-def _holds(cover: Cover, stream: Stream, file: int) -> bool:
-    """Whether what was parsed is what the file has."""
-    if cover.rewrites != stream.rewrites:
+def _holds(cover: Cover, reading: Reading, file: int) -> bool:
+    """Whether what was parsed is what the file has, and was parsed as it is to be."""
+    if cover.rewrites != reading.stream.rewrites or cover.manner != reading.manner:
         return False
     return os.pread(file, len(cover.before), cover.totals.end - len(cover.before)) == cover.before
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ranklog_collector.core.backlog import LAST_BYTES
 from ranklog_collector.reading.folder import ReadingError, RunFolder
-from ranklog_collector.series.seal import BusyError, drop, metric_streams, seal
+from ranklog_collector.series.readings import readings
+from ranklog_collector.series.seal import BusyError, drop, seal
 from ranklog_collector.series.segments import FOLDER, found_segments
 
 
@@ -26,6 +27,6 @@ def made_again(folder: RunFolder) -> dict[str, bool]:
 def _segments(folder: RunFolder) -> dict[int, list[str]]:
     found = {
         stream.number: sorted(segment.name for segment in found_segments(folder.path, stream.number))
-        for stream in metric_streams(folder)
+        for stream in (reading.stream for reading in readings(folder))
     }
     return {number: names for number, names in found.items() if names}

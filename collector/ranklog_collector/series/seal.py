@@ -11,13 +11,14 @@ import duckdb
 
 from ranklog_collector.core.point_columns import Points
 from ranklog_collector.core.point_totals import Totals, TotalsError, load_totals
-from ranklog_collector.core.points import Parsed, parse
+from ranklog_collector.core.points import Parsed
 from ranklog_collector.reading.folder import RunFolder
-from ranklog_collector.reading.state import Stream
 from ranklog_collector.series import database as db
-from ranklog_collector.series.blocks import Block, blocks
+from ranklog_collector.series.blocks import Block
+from ranklog_collector.series.readings import Reading, readings
 from ranklog_collector.series.segments import (
     FOLDER,
+    MANNER,
     TAIL,
     TOTALS,
     Segment,
@@ -30,7 +31,7 @@ from ranklog_collector.series.segments import (
 
 LOCK = f"{FOLDER}/lock"
 PIECE_BYTES = 32 << 20
-"""At most so many bytes are read for one segment: what one sealing has in memory."""
+"""About so many bytes are read for one segment: what one sealing has in memory."""
 _FRESH = "fresh"
 
 
@@ -38,19 +39,20 @@ class BusyError(Exception):
     """Somebody else seals this run at the moment, or nobody may."""
 
 
-def metric_streams(folder: RunFolder) -> list[Stream]:
-    """The streams that hold points."""
-    return [stream for stream in folder.state.streams.values() if stream.role == "metrics" and stream.snapshot is None]
-
-
-def feed(totals: Totals, block: Block) -> Points:
+def feed(reading: Reading, totals: Totals, block: Block) -> Points:
     """Add a block to totals and return its points."""
-    parsed = parse(block.data, block.begin, totals.names) if block.data else Parsed(damaged=1)
+    if block.begin == block.end:
+        totals.is_cut_off = True
+        return totals.add(Parsed(), block.end)
+    parsed = reading.parse(block.data, block.begin, totals.names) if block.data else Parsed(damaged=1)
     return totals.add(parsed, block.end)
 
 
-def trusted(database: duckdb.DuckDBPyConnection, root: str, stream: Stream, file: int) -> tuple[list[Segment], Totals]:
+def trusted(
+    database: duckdb.DuckDBPyConnection, root: str, reading: Reading, file: int
+) -> tuple[list[Segment], Totals]:
     """Find the segments of a stream that hold, and the totals at their end."""
+    stream = reading.stream
     segments = chain(found_segments(root, stream.number), stream.size)
     if segments:
         path = os.path.join(stream_folder(root, stream.number), segments[-1].name)
@@ -58,7 +60,10 @@ def trusted(database: duckdb.DuckDBPyConnection, root: str, stream: Stream, file
             rows = database.execute(f"SELECT decode(key), decode(value) FROM parquet_kv_metadata({db.quoted(path)})")
             found = dict(rows.fetchall())
             totals = load_totals(found.get(TOTALS, ""))
-            if totals.end == segments[-1].end and found.get(TAIL) == str(tail_checksum(file, totals.end)):
+            is_same = (
+                found.get(TAIL) == str(tail_checksum(file, totals.end)) and found.get(MANNER, "") == reading.manner
+            )
+            if is_same and totals.end == segments[-1].end:
                 return segments, totals
     return [], Totals()
 
@@ -66,7 +71,7 @@ def trusted(database: duckdb.DuckDBPyConnection, root: str, stream: Stream, file
 def unsealed(folder: RunFolder) -> int:
     """How many bytes of points are in no segment."""
     total = 0
-    for stream in metric_streams(folder):
+    for stream in (reading.stream for reading in readings(folder)):
         segments = chain(found_segments(folder.path, stream.number), stream.size)
         total += stream.size - (segments[-1].end if segments else 0)
     return total
@@ -79,13 +84,13 @@ def seal(folder: RunFolder, least_bytes: int, threads: int | None = 1, is_last: 
     about to read them, until the next time, unless this is the last. Raises BusyError if somebody else is at it or the
     folder cannot be written.
     """
-    due = [stream for stream in metric_streams(folder) if stream.size >= least_bytes]
+    due = [reading for reading in readings(folder) if reading.stream.size >= least_bytes]
     if not due:
         return 0
     with _locked(folder.path):
         database = db.connect(threads)
         try:
-            return sum(_seal_stream(database, folder, stream, least_bytes, is_last) for stream in due)
+            return sum(_seal_stream(database, folder, reading, least_bytes, is_last) for reading in due)
         except OSError as error:
             raise BusyError(f"{folder.path} cannot be written: {error.strerror or error}") from error
         finally:
@@ -111,26 +116,26 @@ def _is_link(where: str, name: str) -> bool:
 
 
 def _seal_stream(
-    database: duckdb.DuckDBPyConnection, folder: RunFolder, stream: Stream, least_bytes: int, is_last: bool
+    database: duckdb.DuckDBPyConnection, folder: RunFolder, reading: Reading, least_bytes: int, is_last: bool
 ) -> int:
-    count = 0
+    count, stream = 0, reading.stream
     try:
         opened = folder.opened(stream)
         with opened as file:
-            segments, totals = trusted(database, folder.path, stream, file)
+            segments, totals = trusted(database, folder.path, reading, file)
             if stream.size - totals.end >= least_bytes:
                 _tidy(folder.path, stream.number, segments)
             while stream.size - totals.end >= least_bytes:
                 begin = totals.end
                 db.make_table(database, _FRESH)
-                limit = min(stream.size, begin + PIECE_BYTES)
-                for block in blocks(lambda at, size: os.pread(file, size, at), begin, limit):
-                    db.insert(database, _FRESH, [(stream.number, totals, feed(totals, block))])
+                for block in reading.blocks(lambda at, size: os.pread(file, size, at), begin, stream.size):
+                    db.insert(database, _FRESH, [(stream.number, totals, feed(reading, totals, block))])
+                    if totals.end - begin >= PIECE_BYTES:
+                        break
                 if totals.end == begin:
-                    break  # one line, without its end
-                segments = _write(
-                    database, folder.path, stream.number, segments, totals, tail_checksum(file, totals.end)
-                )
+                    break  # one line, without its end, or what cannot be read
+                tail = tail_checksum(file, totals.end)
+                segments = _write(database, folder.path, reading, segments, totals, tail)
                 count += 1
             if is_last:
                 _tidy(folder.path, stream.number, segments)
@@ -140,13 +145,13 @@ def _seal_stream(
 
 
 def _write(
-    database: duckdb.DuckDBPyConnection, root: str, stream: int, segments: list[Segment], totals: Totals, tail: int
+    database: duckdb.DuckDBPyConnection, root: str, reading: Reading, segments: list[Segment], totals: Totals, tail: int
 ) -> list[Segment]:
     """Write a segment of what is fresh and of the segments before it that it replaces; returns those that there are."""
     end = segments[-1].end if segments else 0
     kept = segments[: joined(segments, totals.end - end)]
     new = Segment(kept[-1].end if kept else 0, totals.end)
-    where = stream_folder(root, stream)
+    where = stream_folder(root, reading.stream.number)
     os.makedirs(where, exist_ok=True)
     replaced = [os.path.join(where, segment.name) for segment in segments[len(kept) :]]
     relations = [db.parquet(replaced), _FRESH] if replaced else [_FRESH]
@@ -154,9 +159,10 @@ def _write(
     if len(totals.names.all) > 1:
         source += " ORDER BY run, key, line, place"
     temporary = os.path.join(where, f".{new.name}")
-    described = f"{{{db.quoted(TOTALS)}: {db.quoted(totals.dump())}, {db.quoted(TAIL)}: '{tail}'}}"
+    said = {TOTALS: totals.dump(), TAIL: str(tail)} | ({MANNER: reading.manner} if reading.manner else {})
+    described = ", ".join(f"{db.quoted(name)}: {db.quoted(text)}" for name, text in said.items())
     database.execute(
-        f"COPY ({source}) TO {db.quoted(temporary)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {described})"
+        f"COPY ({source}) TO {db.quoted(temporary)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{described}}})"
     )
     _sync(temporary)
     os.rename(temporary, os.path.join(where, new.name))

@@ -17,7 +17,8 @@ from ranklog_collector.core.layout import INTERNAL
 FOLDER = f"{INTERNAL}/derived/series"
 TOTALS = "ranklog.totals"
 TAIL = "ranklog.tail"
-"""Names of what a segment holds beside points."""
+MANNER = "ranklog.manner"
+"""Names of what a segment holds beside points; the manner is that of its reading, absent if empty."""
 TAIL_BYTES = 4096
 SEGMENT_BYTES_MAX = 256 << 20
 """Segments are joined up to so many bytes of their stream."""

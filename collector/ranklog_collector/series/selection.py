@@ -11,10 +11,9 @@ from ranklog_collector.core.point_totals import Total
 from ranklog_collector.reading.folder import NotThereError, RunFolder
 from ranklog_collector.reading.timeline import NodeClock
 from ranklog_collector.series.points import Cover, RunPoints
-from ranklog_collector.series.seal import metric_streams
+from ranklog_collector.series.readings import readings
 from ranklog_collector.series.shapes import Ints
 
-RESOURCES = "resources"
 _NAMED_MAX = 5
 
 
@@ -55,9 +54,10 @@ def writers(folder: RunFolder, points: RunPoints, resources: bool) -> list[Write
     """List whoever wrote points: of the job, or of agents about it. Ranks come first, in their order."""
     state = folder.state
     found = []
-    for stream in metric_streams(folder):
+    for reading in readings(folder):
+        stream = reading.stream
         cover = points.covers.get(stream.number)
-        if cover is None or (stream.name == RESOURCES) is not resources:
+        if cover is None or reading.is_resource is not resources:
             continue
         process = state.processes.get(stream.node, stream.process)
         found.append(

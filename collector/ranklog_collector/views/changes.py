@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ranklog_collector.core.event_files import is_event_file
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.processes import ProcessView, processes
 from ranklog_collector.reading.runs import INTERRUPTED
@@ -77,7 +78,7 @@ def difference(folder: RunFolder, before: Look, after: Look) -> Change:
         if former_file is None or (former_file.path, former_file.is_closed) != (file.path, file.is_closed):
             found.setdefault("files", set()).add(file.path)
         if former_file is None or (former_file.size, former_file.rewrites) != (file.size, file.rewrites):
-            if stream.role == _METRICS:
+            if stream.role == _METRICS or is_event_file(stream.path):
                 found.setdefault("metrics", set()).add(_writer(folder.state, stream))
             else:
                 found.setdefault("logs", set()).add(file.path)

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from ranklog.errors import RunFileError, RunNotFoundError, UnreachableError, UserError
+from ranklog_collector.reading.event_images import open_file
 from ranklog_collector.reading.folder import AmbiguousError, NotThereError, QuestionError, ReadingError, RunFolder
-from ranklog_collector.reading.inside import OutsideError, open_inside
+from ranklog_collector.reading.inside import OutsideError
 from ranklog_collector.views.files import file_views
 from ranklog_collector.views.folders import Folders, Namings
 from ranklog_collector.views.logs import Question, log_page
@@ -54,7 +55,7 @@ class FolderSource:
         with _told():
             entry, _ = self._folders.find(run_id)
         try:
-            file = open_inside(entry.path, path)
+            file = open_file(entry.path, path)
         except (OSError, OutsideError, ValueError) as error:
             raise RunFileError(f"run {entry.run_id} has no file {path!r}: see get_file_names()") from error
         with os.fdopen(file, "rb") as opened:

@@ -1,0 +1,52 @@
+"""Which streams of a run have points, and how these are found in their bytes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ranklog_collector.core.event_files import is_event_file, labels
+from ranklog_collector.core.points import Names, Parsed, parse
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.state import Stream
+from ranklog_collector.series.blocks import Block, Read, blocks
+from ranklog_collector.series.event_blocks import parse_records, record_blocks
+
+RESOURCES = "resources"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one stream is read."""
+
+    stream: Stream
+    manner: str = ""
+    """What decides besides bytes which points there are: what was made in another manner counts as not made."""
+    blocks: Callable[[Read, int, int], Iterator[Block]] = blocks
+    parse: Callable[[bytes, int, Names], Parsed] = parse
+
+    @property
+    def is_resource(self) -> bool:
+        """Whether an agent observed it."""
+        return self.stream.role == "metrics" and self.stream.name == RESOURCES
+
+
+def readings(folder: RunFolder) -> list[Reading]:
+    """All streams that have points."""
+    streams = [stream for stream in folder.state.streams.values() if stream.snapshot is None]
+    return [*(Reading(stream) for stream in streams if stream.role == "metrics"), *_event_files(streams)]
+
+
+def _event_files(streams: list[Stream]) -> Iterator[Reading]:
+    of_process: dict[tuple[str, str], list[Stream]] = defaultdict(list)
+    for stream in streams:
+        if stream.role == "log" and is_event_file(stream.path):
+            of_process[stream.node, stream.process].append(stream)
+    for own in of_process.values():
+        label_of = labels(stream.path for stream in own)
+        for stream in own:
+            label = label_of[stream.path]
+            taking = partial(parse_records, file=stream.path, label=label)
+            yield Reading(stream, f"tfevents {label}\n{stream.path}", record_blocks, taking)
