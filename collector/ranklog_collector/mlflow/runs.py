@@ -75,7 +75,10 @@ class Runs:
         if self._experiments is None:
             async with self._opening:
                 if self._experiments is None:
-                    self._experiments = await self.call(Experiments, self._root, self._url)
+                    experiments = await self.call(Experiments, self._root, self._url)
+                    _, gone = await self.call(self._compare, experiments)
+                    await self.call(experiments.catalog.forget_runs, gone)
+                    self._experiments = experiments
                     self._start_scan()
         return self._experiments
 

@@ -199,10 +199,10 @@ def points_of(folder: RunFolder) -> Iterator[RunPoints]:
             if points is None:
                 points = _open[key] = RunPoints(folder.path)
             _open.move_to_end(key)
-        if is_new and unsealed(folder) >= _SEAL_BYTES and not folder.is_written:
+        if (not folder.is_owned or (is_new and not folder.is_written)) and unsealed(folder) >= _SEAL_BYTES:
             # Nobody else will, and the next reader shall not have to parse all of it again.
             with suppress(BusyError):
-                seal(folder, LAST_BYTES, threads=None, is_last=True)
+                seal(folder, LAST_BYTES, threads=None, is_last=not folder.is_written)
         points.refresh(folder)
         yield points
     _drop_oldest()

@@ -46,6 +46,21 @@ def test_a_run_by_rest_is_running_until_its_state_says_otherwise(run):
     assert overview(entry).state == "completed"
 
 
+def test_readers_seal_what_came_by_rest(run, monkeypatch):
+    monkeypatch.setattr("ranklog_collector.series.points._SEAL_BYTES", 200)
+    monkeypatch.setattr("ranklog_collector.series.points.LAST_BYTES", 200)
+    folder = RunFolder(str(run))
+    for step in range(3):
+        add(run, {"t": step, "k": "loss", "v": 0.5, "s": step})
+        folder.refresh()
+        assert catalog(folder)[0].count == step + 1
+    add(run, *({"t": step, "k": "loss", "v": 0.25, "s": step} for step in range(3, 20)))
+    folder.refresh()
+    assert catalog(folder)[0].count == 20
+    assert catalog(folder)[0].last == 0.25
+    assert list((run / ".ranklog/derived/series").glob("*/*.parquet"))
+
+
 def test_only_files_with_a_number_for_a_name_are_streams(run):
     for name in ("a.jsonl", "01.jsonl", "1.txt", "².jsonl", "99999999999.jsonl"):
         (run / ".ranklog/metrics/api" / name).write_text('{"t":1,"k":"loss","v":1}\n')
