@@ -79,6 +79,10 @@ class ModelFiles:
         identity = self.names[path].identity if path in self.names else None
         return Identity(identity.device, identity.inode) if identity else None
 
+    def glance(self, path: str) -> tuple[Identity, Sight] | None:
+        identity = self.identity_at(path)
+        return None if identity is None else (identity, ModelFile(self.names[path]).sight())
+
     def open(self, path: str) -> ModelFile | None:
         return ModelFile(self.names[path]) if path in self.names else None
 

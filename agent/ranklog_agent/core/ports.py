@@ -36,6 +36,9 @@ class Files(Protocol):
     def identity_at(self, path: str) -> Identity | None:
         """Which regular file the path names now."""
 
+    def glance(self, path: str) -> tuple[Identity, Sight] | None:
+        """Which regular file the path names now, and how it looks, without holding it."""
+
     def open(self, path: str) -> File | None:
         """Hold the regular file that the path names now; None if there is none or it may not be read."""
 

@@ -62,7 +62,9 @@ class Track:
 
     def is_version_due(self, identity: Identity, sight: Sight) -> bool:
         """Whether a file that is mirrored whole has changed since, and its last version is through."""
-        return (identity, sight) != self._version and all(one.closed for one in self.incarnations)
+        if not all(one.closed for one in self.incarnations):
+            return False
+        return self._version is None or sight != self._version[1] or not identity.may_be(self._version[0])
 
     def attach_version(self, identity: Identity, sight: Sight, now_ns: int) -> Incarnation:
         """Take a file as it is now."""

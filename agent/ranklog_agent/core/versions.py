@@ -40,6 +40,9 @@ class Versions:
         if len(self._held) >= HELD_MAX:
             self._waiting[track.path] = track
             return
+        seen = self.files.glance(track.path)
+        if seen is not None and not track.is_version_due(*seen):
+            return
         file = self.files.open(track.path)
         if file is None:
             return

@@ -174,6 +174,14 @@ class NodeFiles:
             return early.identity if early else None
         return Identity(info.st_dev, info.st_ino) if stat.S_ISREG(info.st_mode) else None
 
+    def glance(self, path: str) -> tuple[Identity, Sight] | None:
+        """Which regular file the path names now, and how it looks, without holding it."""
+        try:
+            info = os.stat(path)
+        except OSError:
+            return None
+        return (Identity(info.st_dev, info.st_ino), _sight(info)) if stat.S_ISREG(info.st_mode) else None
+
     def open(self, path: str) -> NodeFile | None:
         """Hold the regular file that the path names now; None if there is none or it may not be read.
 

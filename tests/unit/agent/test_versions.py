@@ -105,6 +105,22 @@ def test_many_files_are_sent_once_each_and_few_are_open_at_a_time(monkeypatch: p
     assert peer.engine.is_closed
 
 
+def test_a_file_that_is_as_it_was_is_not_opened_again() -> None:
+    files = CountedFiles()
+    files.put("/s/a", b"content")
+    peer = Peer(files)
+    peer.connect()
+    for _ in range(3):
+        peer.watch("/s/a", artifact("a"))
+        peer.exchange()
+    assert len(files.opened) == 1
+    files.put("/s/a", b"CONTENT")
+    peer.watch("/s/a", artifact("a"))
+    peer.exchange()
+    assert peer.held == {"a": b"CONTENT"}
+    assert files.open_count == 0
+
+
 def test_an_agent_is_not_done_while_files_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "HELD_MAX", 1)
     files = CountedFiles()
