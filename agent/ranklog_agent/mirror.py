@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from ranklog import spool
 from ranklog_agent.config import Config
 from ranklog_agent.core.engine import ChunkOut, Engine
-from ranklog_agent.core.facts import StreamName
+from ranklog_agent.core.event_files import is_event_file, run_path
+from ranklog_agent.core.facts import StreamName, spelled
 from ranklog_agent.core.matching import Remembered
 from ranklog_agent.core.rules import Mode, Rule, Rules
 from ranklog_agent.core.shipping import Resume
 from ranklog_agent.core.track import Track
 from ranklog_agent.core.usage import Present
-from ranklog_agent.io import wire
+from ranklog_agent.io import event_files, wire
 from ranklog_agent.io.discovery import files_below
 from ranklog_agent.io.files import NodeFiles
 from ranklog_agent.io.jobs import Jobs
@@ -29,6 +30,9 @@ from ranklog_agent.io.procfs import Writers
 from ranklog_agent.io.spooled import FOLDERS, spooled
 from ranklog_proto.v1 import ingest_pb2 as pb
 
+EVENT_FILES_S = 2.0
+"""How often event files are looked for and looked at; less often where that would take a larger share of the time."""
+EVENT_FILES_SHARE = 0.01
 ROLES = {"launcher_stdout", "launcher_stderr", "launcher_log", "stdout", "stderr"}
 
 
@@ -57,6 +61,9 @@ class Mirror:
         self._at_end: dict[str, StreamName] = {}
         self._unheard: list[Track] = []
         """Files that may be written by a name of theirs in another folder, from which no events come."""
+        self._event_files: list[Track] = []
+        """Those that no rule names."""
+        self._event_files_due_s = 0.0
         self._recalled: list[Remembered] = []
         self.last_backlog = 0
         """The backlog when it was last measured; other threads may read it."""
@@ -86,6 +93,7 @@ class Mirror:
         for rule in self._rules.all:
             for path in files_below(rule.base, rule.depth):
                 self._discover(path)
+        self._find_event_files()
         for track in list(self._tracking.tracks.values()):
             self._look(track)
         return time.thread_time() - began_s
@@ -124,6 +132,13 @@ class Mirror:
         self._tracking.look_again(time.time_ns())
         for track in self._unheard:
             self._look(track)
+        if time.monotonic() >= self._event_files_due_s:
+            began_s = time.thread_time()
+            self._find_event_files()
+            for track in self._event_files:
+                self._look(track)
+            cost_s = time.thread_time() - began_s
+            self._event_files_due_s = time.monotonic() + max(EVENT_FILES_S, cost_s / EVENT_FILES_SHARE)
         self.files.forget_unheeded()
         self.last_backlog = self._tracking.backlog
         return self.last_backlog > 0 or self._engine.has_news or not self.jobs.is_confirmed
@@ -180,16 +195,42 @@ class Mirror:
             return
         if self._tracking.is_taken(identity, path):
             return
-        if match.rule.mode is Mode.AT_END:
+        if match.rule.mode is Mode.AT_END and not is_event_file(path):
             self._at_end[path] = match.stream("")
             return
         if self._tracking.is_copy(path, time.time_ns()):
             return
         process = self.jobs.process_of(path, identity, match, self._writers)
-        track = self._tracking.watch(path, match.stream(process), match.rule.mode is Mode.SNAPSHOT)
+        stream, is_snapshot = match.stream(process), match.rule.mode is Mode.SNAPSHOT
+        if is_event_file(path) and match.rank is None and match.local_rank is None:
+            stream, is_snapshot = StreamName("log", process, spelled(match.name)), False
+        track = self._tracking.watch(path, stream, is_snapshot)
         if self.files.has_other_names(path):
             self._unheard.append(track)
         self._look(track)
+
+    def _find_event_files(self) -> None:
+        """Mirror the event files of the job that no rule names."""
+        folders = self.jobs.working_folders
+        if not folders:
+            return
+        family = self.jobs.family()
+        for path in event_files.held_open(family):
+            self._take_event_file(path)
+        for path in event_files.in_usual_places(folders):
+            if self.jobs.may_write(path, family):
+                self._take_event_file(path)
+
+    def _take_event_file(self, path: str) -> None:
+        if path not in self._tracking.tracks:
+            self._discover(path)
+        identity = self.files.identity_at(path) if path not in self._tracking.tracks else None
+        if identity is None or self._tracking.is_taken(identity, path):
+            return
+        process = self.jobs.process_of_events(path, identity, self._writers)
+        name = spelled(run_path(path, self.jobs.working_folders))
+        self._event_files.append(self._tracking.watch(path, StreamName("log", process, name)))
+        self._look(self._event_files[-1])
 
     def _take_spooled(self, path: str) -> bool:
         """Take a file of a process's in the spool, once the process is known; whether it is one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from ranklog import identity, layout, spool
+from ranklog_agent.core.event_files import is_event_file, origin
 from ranklog_agent.core.facts import Identity
 from ranklog_agent.core.lifetime import Lifetime
 from ranklog_agent.core.rules import Match
@@ -19,6 +20,8 @@ from ranklog_agent.core.usage import Ended, Present, Root
 from ranklog_agent.io import procfs, wire
 from ranklog_agent.io.opening import open_regular
 
+GENERATIONS_MAX = 64
+"""A line of ancestors that is longer was read while pids were used again."""
 VANISHED_S = 2.0
 """How long a process may be gone without an exit record before it counts as vanished: `exec` is still writing."""
 
@@ -52,7 +55,11 @@ class Jobs:
     hostname: str
     lifetime: Lifetime = field(default_factory=Lifetime)
     _known: dict[str, Known] = field(default_factory=dict)
+    working_folders: dict[str, int] = field(default_factory=dict)
+    """Where processes work that have records, and since when, in ns since the Unix epoch."""
     _by_pid: dict[int, str] = field(default_factory=dict)
+    _recorded: dict[int, str] = field(default_factory=dict)
+    """Keys by pid, as the records have them: also of processes that have ended, or in other pid namespaces."""
     _by_file: dict[str, str] = field(default_factory=dict)
     _facts: dict[tuple[str, str], Fact] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)
@@ -97,6 +104,11 @@ class Jobs:
         self._has_hidden |= not is_here
         known = Known(key, pids, record.start_ns)
         self._begin(known, raw, record.launcher_pid if is_here else None, is_spooled=True)
+        if record.role != "launcher":
+            self._recorded[record.pid] = key
+        if record.cwd is not None:
+            since_ns = self.working_folders.get(record.cwd, record.start_ns)
+            self.working_folders[record.cwd] = min(since_ns, record.start_ns)
         return record
 
     def _note_exit(self, key: str, path: str) -> None:
@@ -134,12 +146,37 @@ class Jobs:
         """Whether there were processes of the job here and all of them have ended."""
         return bool(self._known) and all(known.has_ended for known in self._known.values())
 
+    # ---- descendants ------------------------------------------------------------------------------------------------
+
+    def family(self) -> dict[int, str]:
+        """The processes of the job that live and their descendants, each with the key of whose it is."""
+        parents = procfs.parents()
+        found = {pid: key for pid, key in self._by_pid.items() if pid in parents}
+        for pid in parents:
+            line = [pid]
+            while line[-1] not in found and parents.get(line[-1], 0) > 1 and len(line) < GENERATIONS_MAX:
+                line.append(parents[line[-1]])
+            if line[-1] in found:
+                found.update(dict.fromkeys(line, found[line[-1]]))
+        return found
+
+    def may_write(self, path: str, family: Mapping[int, str]) -> bool:
+        """Whether an event file in a folder that others may use as well may be the job's, by what its name says."""
+        writer = origin(path, self.hostname)
+        if writer.is_here is False:
+            return False
+        if writer.pid is None or writer.pid in self._recorded or writer.pid in family or self._has_hidden:
+            return True
+        return procfs.start_ticks(writer.pid) is None  # who is gone may have been anybody
+
     # ---- processes without an exec ----------------------------------------------------------------------------------
 
     def process_of(self, path: str, file: Identity, match: Match, writers: procfs.Writers) -> str:
         """The key of the process that writes a watched file; empty if none is seen and the path tells no rank."""
         if path in self._by_file:
             return self._by_file[path]
+        if is_event_file(path) and match.rank is None and match.local_rank is None:
+            return self.process_of_events(path, file, writers)
         writer = writers.of(file)
         ours = self._by_pid.get(writer.pid) if writer is not None else None
         if ours is not None and match.rank is None and match.local_rank is None:
@@ -152,6 +189,19 @@ class Jobs:
             return ""
         self._by_file[path] = key
         return key
+
+    def process_of_events(self, path: str, file: Identity, writers: procfs.Writers) -> str:
+        """The key of the process that writes an event file, by its name or by who has it open; empty if unknown."""
+        pid = origin(path, self.hostname).pid
+        if pid not in self._recorded:
+            writer = writers.of(file)
+            of_family = self.family()
+            pid = next((one for one in (pid, writer.pid if writer else None) if one in of_family), pid)
+            if pid in of_family:
+                return of_family[pid]
+        keys = set(self._recorded.values())
+        only = keys.pop() if len(keys) == 1 else ""
+        return self._recorded.get(pid or 0, only)
 
     def _begin_watched(self, match: Match, path: str, writer: procfs.Writer | None) -> str:
         """A rank that is known by its log files only; both its streams must come to the same process."""
