@@ -176,6 +176,38 @@ def test_links_that_lead_out_of_the_spool_are_not_followed(tmp_path: Path) -> No
         assert "it leads out of the spool" in pipeline.agent.words
 
 
+def test_a_spool_whose_folders_are_links_that_lead_out_is_not_read(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    with Pipeline(tmp_path) as pipeline:
+        pipeline.await_agent()
+        process = Process(pipeline)
+        process.appear()
+        (secrets / f"{process.key}.jsonl").write_bytes(b"secret")
+        (secrets / process.key).mkdir()
+        (secrets / process.key / "token").write_bytes(b"secret")
+        for folder in ("metrics", "artifacts", "logs"):
+            (process.spool / folder).symlink_to(secrets)
+        pipeline.await_agent()
+        pipeline.finish()
+        files = [path for path in pipeline.run_folder.rglob("*") if path.is_file()]
+        assert not [path for path in files if path.read_bytes() == b"secret"]
+
+
+def test_names_that_differ_only_as_bytes_are_kept_apart(tmp_path: Path) -> None:
+    with Pipeline(tmp_path) as pipeline:
+        pipeline.await_agent()
+        process = Process(pipeline)
+        process.appear()
+        hostile = [b"\xff", b"\\xff", b"a\nb", b"-rf *", b"x" * 250, b"\xe2\x80\xaegnp.exe", b"deep/" * 40 + b"file"]
+        for number, name in enumerate(hostile):
+            process.upload(b"outputs/" + name, b"content %d" % number)
+        pipeline.await_agent()
+        pipeline.finish()
+        found = [path.read_bytes() for path in (pipeline.run_folder / "outputs").rglob("*") if path.is_file()]
+        assert sorted(found) == [b"content %d" % number for number in range(len(hostile))]
+
+
 def test_thousands_of_files_come_once_each_with_few_descriptors(tmp_path: Path) -> None:
     with Pipeline(tmp_path) as pipeline:
         pipeline.await_agent()
