@@ -9,6 +9,7 @@ BENCHES = {
     "fan_in": "500 agents with 4 streams each on one collector",
     "log_call": "what one run.log costs; TensorBoard's writer, trackio, Aim, MLflow on SQLite and on its server",
     "ingest_points": "points from a node's spool until a reader knows them all, and has their aggregate over ranks",
+    "mlflow_plugin": "what one mlflow.log_metric costs, by ranklog:// and by the relay; MLflow's own stores and server",
     "aggregate": "a metric of 64 ranks x 200,000 steps over all ranks, thinned to 1,000",
     "exec": "start-up of `ranklog exec`; a bare command, python",
 }

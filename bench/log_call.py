@@ -123,11 +123,12 @@ def _server(contestant: Contestant, folder: str) -> Iterator[str]:
     words = [contestant.python, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
     words += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/artifacts"]
     with running(Process(words, os.path.join(folder, "server.log"), QUIET)) as server:
-        until(lambda: _is_up(url), "MLflow's server answers", SERVER_TIMEOUT_S, [server])
+        until(lambda: is_up(url), "MLflow's server answers", SERVER_TIMEOUT_S, [server])
         yield url
 
 
-def _is_up(url: str) -> bool:
+def is_up(url: str) -> bool:
+    """Whether MLflow's server answers."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
             return bool(answer.status == 200)

@@ -56,9 +56,9 @@ def aim(folder: str, url: str) -> tuple[Log, End]:
 
 
 def mlflow(folder: str, url: str) -> tuple[Log, End]:
-    """MLflow's client: on an SQLite store in the process, or on a server at `url`."""
+    """MLflow's client: on a store or server at `url`, else where its environment says, else on an SQLite store."""
     tracker = import_module("mlflow")
-    tracker.set_tracking_uri(url or f"sqlite:///{folder}/mlflow.db")
+    tracker.set_tracking_uri(url or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder}/mlflow.db")
     tracker.set_experiment("bench")
     tracker.start_run()
     return lambda value, step: tracker.log_metric(NAME, value, step=step), tracker.end_run

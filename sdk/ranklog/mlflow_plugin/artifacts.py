@@ -13,7 +13,7 @@ from mlflow.tracking._tracking_service.utils import _get_store
 
 from ranklog.mlflow_api.errors import MISSING
 from ranklog.mlflow_plugin.artifacts_uri import run_and_path
-from ranklog.mlflow_plugin.store import RanklogStore, in_mlflows_words
+from ranklog.mlflow_plugin.store import RanklogStore, exception, in_mlflows_words
 
 
 class RanklogArtifacts(ArtifactRepository):  # type: ignore[misc]
@@ -61,6 +61,6 @@ class RanklogArtifacts(ArtifactRepository):  # type: ignore[misc]
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         content = self._store.file(self._run_id, posixpath.join(self._below, remote_file_path))
         if content is None:
-            raise MlflowException(f"No such artifact: {remote_file_path!r}", MISSING)
+            raise exception(MISSING, f"No such artifact: {remote_file_path!r}")
         with open(local_path, "wb") as file:
             file.write(content)

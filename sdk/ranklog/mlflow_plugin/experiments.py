@@ -26,16 +26,16 @@ class Experiments:
     def name(self, experiment: str) -> str | None:
         """Give the name of an experiment by its id; None if there is none."""
         if experiment not in self._names:
-            self._look()
+            with suppress(RanklogError):  # what reads folders may not be installed
+                self._look()
         return self._names.get(experiment)
 
     def names(self) -> list[str]:
-        """Give the names of all."""
+        """Give the names of all. Raises UnreachableError."""
         self._look()
         return list(self._names.values())
 
     def _look(self) -> None:
         if self._is_local:
-            with suppress(RanklogError):  # nothing that reads folders is installed
-                for row in self._workspace.source.runs():
-                    self.add(str(row["experiment"]))
+            for row in self._workspace.source.runs():
+                self.add(str(row["experiment"]))

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from mlflow.entities import Experiment, Metric, Param, Run, RunInfo, RunStatus, RunTag, ViewType
 from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ErrorCode
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import MlflowHostCreds
@@ -37,6 +38,11 @@ from ranklog.workspace import Workspace
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def exception(code: str, text: str) -> MlflowException:
+    """Give MLflow's exception with one of its error codes."""
+    return MlflowException(text, ErrorCode.Value(code))
+
+
 def in_mlflows_words(function: F) -> F:
     """Let a call raise MLflow's exception instead of ours."""
 
@@ -45,9 +51,9 @@ def in_mlflows_words(function: F) -> F:
         try:
             return function(*arguments, **keywords)
         except ApiError as error:
-            raise MlflowException(str(error), error.code) from None
+            raise exception(error.code, str(error)) from None
         except RanklogError as error:
-            raise MlflowException(str(error), INVALID) from error
+            raise exception(INVALID, str(error)) from error
 
     return call  # type: ignore[return-value]
 
@@ -271,7 +277,7 @@ class RanklogStore(RestStore):  # type: ignore[misc]
             return super().search_experiments(view_type, max_results, filter_string, order_by, page_token)
         there = [entities.experiment(name, ARTIFACTS) for name in self._experiments.names()]
         found = [] if view_type == ViewType.DELETED_ONLY else SearchExperimentsUtils.filter(there, filter_string)
-        chosen = SearchExperimentsUtils.sort(found, order_by)
+        chosen = SearchExperimentsUtils.sort(found, order_by or ["name ASC"])
         page, token = SearchUtils.paginate(chosen, page_token, max_results or limits.ENTITIES_MAX)
         return PagedList(page, token)
 
@@ -287,9 +293,9 @@ class RanklogStore(RestStore):  # type: ignore[misc]
 
     def _call_endpoint(self, api: Any, *arguments: Any, **keywords: Any) -> Any:
         if not self._url:
-            raise MlflowException(
-                f"{api.__name__} needs a collector: set RANKLOG_URL to the address of a `ranklog collector --http`",
+            raise exception(
                 NOT_IMPLEMENTED,
+                f"{api.__name__} needs a collector: set RANKLOG_URL to the address of a `ranklog collector --http`",
             )
         return super()._call_endpoint(api, *arguments, **keywords)
 
