@@ -83,8 +83,8 @@ def test_it_becomes_a_run_folder_like_any_other(logged: tuple[Path, dict[str, An
     known = facts(run)
     assert (known.params, known.status, known.tags["k"]) == ({"lr": "0.1"}, "completed", "v")
     assert [(child.name, child.state) for child in known.children] == [("part", "completed")]
-    assert (home / "my_string.txt").read_text() == "foo"
-    assert (home / "image.png").read_bytes().startswith(b"\x89PNG")
+    assert (home / "outputs" / "my_string.txt").read_text() == "foo"
+    assert (home / "outputs" / "image.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_another_process_finds_it_in_the_folder(logged: tuple[Path, dict[str, Any]]) -> None:

@@ -73,7 +73,7 @@ def check_everything_came(folder: Path, said: Mapping[str, Mapping[str, Any]]) -
             int((child.name or "")[-1])
         ]
     for rank in range(RANKS):
-        assert (folder / "texts" / f"{rank}.txt").read_text() == "hello"
+        assert (folder / "outputs" / "texts" / f"{rank}.txt").read_text() == "hello"
     assert {each["run"] for each in said.values()} == {"r1"}
 
 

@@ -52,14 +52,12 @@ def find(logbook: Logbook, run_id: str, path: str) -> str | None:
 
 def listing(logbook: Logbook, run_id: str, path: str) -> list[dict[str, Any]]:
     """Give what is in a folder of a run, as MLflow has it. Raises ApiError."""
-    prefix = logbook.prefix(run_id)
-    parts = _parts(prefix + path) if prefix + path else []
+    parts = _parts(logbook.prefix(run_id) + path)
     found: dict[str, dict[str, Any]] = {}
     for folder in _folders(logbook.place.folder):
         with suppress(OSError), os.scandir(os.path.join(folder, *parts)) as entries:
             for entry in entries:
-                is_child = entry.name == "children" and not parts
-                if not entry.name.startswith(".") and not is_child:
+                if not entry.name.startswith("."):
                     is_dir = entry.is_dir(follow_symlinks=False)
                     size = {} if is_dir else {"file_size": entry.stat(follow_symlinks=False).st_size}
                     found[entry.name] = {"path": entry.name, "is_dir": is_dir, **size}

@@ -6,6 +6,7 @@ import re
 from hashlib import md5, sha256
 
 from ranklog.layout import safe_name
+from ranklog.run.family_names import files_prefix
 
 RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}", re.ASCII)
 """What MLflow's client takes for a run's id."""
@@ -13,6 +14,8 @@ DEFAULT_NAMES = frozenset(("default", "Default"))
 DEFAULT_NAME, DEFAULT_FOLDER, DEFAULT_ID = "Default", "default", "0"
 FOLDER_CHARACTERS_MAX = 100
 DIGITS = 18
+ARTIFACTS = "outputs/"
+"""Where in a run folder what MLflow calls artifacts is."""
 
 
 def mlflow_run_id(run_id: str) -> str:
@@ -20,6 +23,11 @@ def mlflow_run_id(run_id: str) -> str:
     if RUN_ID.fullmatch(run_id):
         return run_id
     return md5(run_id.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def artifacts_prefix(run_id: str, root: str) -> str:
+    """Tell where in the folder of the run `root` the artifacts of a run are: of itself, or of a child run."""
+    return f"{files_prefix(None if run_id == root else run_id)}{ARTIFACTS}"
 
 
 def experiment_folder(name: str) -> str:

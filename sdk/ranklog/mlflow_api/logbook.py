@@ -13,11 +13,12 @@ from typing import Any
 from ranklog.errors import UserError
 from ranklog.mlflow_api import limits, lines
 from ranklog.mlflow_api.errors import MISSING, ApiError, invalid
+from ranklog.mlflow_api.ids import artifacts_prefix
 from ranklog.mlflow_api.known import Known
 from ranklog.mlflow_api.limits import Metric, Pair
 from ranklog.mlflow_api.spooled import SpooledRuns
 from ranklog.points import line
-from ranklog.run.family_names import child_id, files_prefix
+from ranklog.run.family_names import child_id
 from ranklog.run.place import Place
 
 
@@ -112,8 +113,8 @@ class Logbook:
             self._write({"inputs": [dict(dataset) for dataset in datasets]}, self._child(run_id))
 
     def prefix(self, run_id: str) -> str:
-        """Where in the run folder a run's files are."""
-        return files_prefix(self._child(run_id))
+        """Where in the run folder a run's artifacts are."""
+        return artifacts_prefix(run_id, self.place.run_id)
 
     def stored(self, run_id: str, path: str) -> None:
         """Say that a file was stored, under that path below `prefix`."""
