@@ -69,9 +69,7 @@ def check_everything_came(folder: Path, said: Mapping[str, Mapping[str, Any]]) -
     assert sorted(child.name or "" for child in known.children) == [f"part{rank}" for rank in range(RANKS)]
     for child in known.children:
         assert child.state == "completed"
-        assert [each.value for each in records(run, "inner", run=child.run_id).records] == [
-            int((child.name or "")[-1])
-        ]
+        assert [each.value for each in records(run, "inner", run=child.run_id).records] == [int((child.name or "")[-1])]
     for rank in range(RANKS):
         assert (folder / "outputs" / "texts" / f"{rank}.txt").read_text() == "hello"
     assert {each["run"] for each in said.values()} == {"r1"}
@@ -138,3 +136,36 @@ def test_what_the_user_has_told_mlflow_stays(tmp_path: Path) -> None:
     )
     found = {line for line in done.stdout.splitlines() if line.startswith("MLFLOW_")}
     assert found == {"MLFLOW_TRACKING_URI=sqlite:///mine.db"}
+
+
+def test_what_a_rank_is_told_of_its_run_is_found_at_the_collector(tmp_path: Path) -> None:
+    code = """
+import json, mlflow, time
+client = mlflow.MlflowClient()
+with mlflow.start_run() as run:
+    mlflow.log_metric("m", 1.5)
+deadline, found = time.monotonic() + 60, []
+while not any("m" in each.data.metrics for each in found) and time.monotonic() < deadline:
+    found = client.search_runs([run.info.experiment_id], "metrics.m > 1")
+    time.sleep(0.1)
+name = client.get_experiment(run.info.experiment_id).name
+try:
+    client.get_run("no-such-run")
+except mlflow.exceptions.MlflowException as error:
+    missing = error.error_code
+print(json.dumps([[each.info.run_id for each in found], run.info.run_id, name, missing]))
+"""
+    words = [sys.executable, "-m", "ranklog", "run", "--root", str(tmp_path / "runs"), "--http", "127.0.0.1:0"]
+    done = subprocess.run(
+        [*words, "--experiment", "mine", "-n", "1", "--", str(PYTHON), "-c", code],
+        env={name: value for name, value in environment(tmp_path / "spool").items() if name != "RANKLOG_RUN_ID"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if "[[" in line)
+    found, run_id, name, missing = json.loads(line[line.index("[[") :])
+    assert (found, name, missing) == ([run_id], "mine", "RESOURCE_DOES_NOT_EXIST")

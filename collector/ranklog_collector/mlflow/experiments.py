@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from ranklog import experiment_record
 from ranklog.errors import UserError
 from ranklog.experiment_record import Record
+from ranklog.mlflow_api.ids import experiment_id as told_id
 from ranklog_collector.mlflow import names
 from ranklog_collector.mlflow.catalog.search import experiment_id as parse_id
 from ranklog_collector.mlflow.catalog.store import Catalog
@@ -42,7 +43,7 @@ class Experiments:
 
     def get(self, experiment_id: str) -> Experiment:
         """An experiment by its id. Raises MlflowError."""
-        found = self._by_id.get(parse_id(experiment_id))
+        found = self._by_id.get(self._number(experiment_id))
         if found is None:
             raise missing(f"No Experiment with id={experiment_id} exists")
         return found
@@ -64,7 +65,14 @@ class Experiments:
 
     def known(self, ids: list[str]) -> list[int]:
         """Of these ids those that there are."""
-        return [number for number in map(parse_id, ids) if number in self._by_id]
+        return [number for number in map(self._number, ids) if number in self._by_id]
+
+    def _number(self, text: str) -> int:
+        """What an experiment is known by here, of that or of what agents and the SDK call it, who ask nobody."""
+        number = parse_id(text)
+        if number in self._by_id:
+            return number
+        return next((one.experiment_id for one in self._by_id.values() if told_id(one.folder) == text), number)
 
     def of_folder(self, folder: str) -> Experiment:
         """The experiment of a folder below the root, which gets a number if it has none."""

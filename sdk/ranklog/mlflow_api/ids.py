@@ -13,7 +13,8 @@ RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}", re.ASCII)
 DEFAULT_NAMES = frozenset(("default", "Default"))
 DEFAULT_NAME, DEFAULT_FOLDER, DEFAULT_ID = "Default", "default", "0"
 FOLDER_CHARACTERS_MAX = 100
-DIGITS = 18
+LOWEST = 10**8
+"""Of experiments' ids that are made from names; they have nine digits. Collectors count from 1."""
 ARTIFACTS = "outputs/"
 """Where in a run folder what MLflow calls artifacts is."""
 
@@ -39,9 +40,9 @@ def experiment_folder(name: str) -> str:
 
 
 def experiment_id(name: str) -> str:
-    """Give an experiment's id, decimal digits as MLflow has them: `0` for the default one, else made from the name."""
+    """Give an experiment's id, a number as MLflow has it: `0` for the default one, else made from the name."""
     folder = experiment_folder(name)
     if folder == DEFAULT_FOLDER:
         return DEFAULT_ID
     number = int.from_bytes(sha256(folder.encode()).digest()[:8], "big")
-    return str(10 ** (DIGITS - 1) + number % (9 * 10 ** (DIGITS - 1)))
+    return str(LOWEST + number % (9 * LOWEST))
