@@ -21,7 +21,7 @@ from tests.support.pipeline import wait_until
 from tests.support.ranklog_run import python, ranklog_run
 from tests.system.conftest import require
 
-PROGRAM = str(REPOSITORY / "tests" / "programs" / "mlflow_client.py")
+PROGRAMS = REPOSITORY / "tests" / "programs"
 TIMEOUT_S = 180
 
 
@@ -44,12 +44,12 @@ def uri_of(api: Api) -> str:
     return f"http://{api.host}:{api.port}"
 
 
-def client(venv: str, api: Api, *arguments: str) -> Any:
+def client(venv: str, api: Api, *arguments: str, program: str = "mlflow_client.py") -> Any:
     """What a program in a venv prints."""
     path = VENVS / venv / "bin" / "python"
     require(None if path.exists() else f"{path} is missing: run script/install-test-programs")
     done = subprocess.run(
-        [str(path), PROGRAM, uri_of(api), *arguments],
+        [str(path), str(PROGRAMS / program), uri_of(api), *arguments],
         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"},
         capture_output=True,
         text=True,
@@ -132,6 +132,14 @@ def test_all_that_a_client_logs_is_a_run_like_any_other(collector: CollectorProc
 
 def test_the_skinny_client_does_as_well(api: Api) -> None:
     common(client("mlflow-skinny", api))
+
+
+def test_autologging_needs_no_change(api: Api) -> None:
+    run_id = client("mlflow", api, program="mlflow_autolog.py")
+    keys = {one["key"] for one in api.json(f"/runs/{run_id}/metrics")["metrics"]}
+    assert {"training_accuracy_score", "training_log_loss"} <= keys
+    paths = [one["path"] for one in api.json(f"/runs/{run_id}/files")["files"]]
+    assert any(one.startswith("outputs/models/m-") and one.endswith("/MLmodel") for one in paths)
 
 
 def test_what_was_answered_outlives_the_server_and_the_catalog(collector: CollectorProcess, api: Api) -> None:

@@ -76,6 +76,7 @@ def collector(**options: Any) -> None:
 def _config(options: dict[str, Any]) -> Config:
     token = _token(options["token_file"])
     tls = _tls(options["tls_cert"], options["tls_key"], options["client_ca"])
+    _check_catalog(options["catalog"])
     is_guarded = token is not None or options["client_ca"] is not None
     return Config(
         root=options["root"] or os.environ.get("RANKLOG_ROOT") or "ranklog-runs",
@@ -90,6 +91,13 @@ def _config(options: dict[str, Any]) -> Config:
             sessions_max=options["sessions_max"],
         ),
     )
+
+
+def _check_catalog(url: str | None) -> None:
+    if url is not None and not url.startswith(("sqlite:///", "postgresql")):
+        raise ConfigError(
+            f"the catalog can be at sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME, not at {url!r}"
+        )
 
 
 def _token(path: str | None) -> str | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PREFIXES = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 ARTIFACTS = "2.0/mlflow-artifacts/artifacts/"
+MODELS = "2.0/mlflow/logged-models/"
 VERSION = "3.17.2"
 """Of MLflow, whose API this is."""
 BODY_BYTES_MAX = 64 << 20
@@ -69,6 +70,15 @@ class MlflowApi:
             request = _query(scope, call.lists) if method == "GET" else await _body(scope, receive)
             result = await call.handler(tracking, request)
             await _send(send, 200, orjson.dumps(result) if result else _EMPTY, _JSON)
+            return
+        if route.startswith(MODELS):
+            from ranklog_collector.mlflow.model_calls import of_model
+
+            request = _query(scope) if method == "GET" else await _body(scope, receive)
+            found = await of_model(tracking, method, route.removeprefix(MODELS), request)
+            if found is None:
+                raise _nothing_at(method, path)
+            await _send(send, 200, orjson.dumps(found), _JSON)
             return
         await self._answer_files(tracking, scope, method, path, receive, send)
 

@@ -43,9 +43,9 @@ class File:
 
 async def list_proxied(tracking: Tracking, request: Json) -> Json:
     """List a folder of proxied artifacts, by their names in it."""
-    place = await _place(tracking, fields.any_text(request, "path"))
-    found = await asyncio.to_thread(artifacts.listed, place.base, place.parts)
-    return {"files": [_shape(one, one.name) for one in found]} if found else {}
+    where = await place(tracking, fields.any_text(request, "path"))
+    found = await asyncio.to_thread(artifacts.listed, where.base, where.parts)
+    return {"files": [entry_shape(one, one.name) for one in found]} if found else {}
 
 
 async def list_of_run(tracking: Tracking, request: Json) -> Json:
@@ -58,13 +58,13 @@ async def list_of_run(tracking: Tracking, request: Json) -> Json:
     found = await asyncio.to_thread(artifacts.listed, _of_run(tracking, run, parts).base, parts)
     answer: Json = {"root_uri": run.info.artifact_uri}
     if found:
-        answer["files"] = [_shape(one, "/".join([*parts, one.name])) for one in found]
+        answer["files"] = [entry_shape(one, "/".join([*parts, one.name])) for one in found]
     return answer
 
 
 async def download(tracking: Tracking, path: str) -> File:
     """Give a proxied artifact."""
-    return await _open(await _place(tracking, path))
+    return await _open(await place(tracking, path))
 
 
 async def download_of_run(tracking: Tracking, request: Json) -> File:
@@ -76,7 +76,7 @@ async def download_of_run(tracking: Tracking, request: Json) -> File:
 
 async def upload(tracking: Tracking, path: str, body: AsyncIterator[bytes]) -> Json:
     """Take a proxied artifact in."""
-    await _store(tracking, await _place(tracking, path), body)
+    await _store(tracking, await place(tracking, path), body)
     return {}
 
 
@@ -100,9 +100,9 @@ async def upload_of_run(tracking: Tracking, request: Json, body: AsyncIterator[b
 
 async def delete(tracking: Tracking, path: str) -> Json:
     """Remove a proxied artifact."""
-    place = await _place(tracking, path)
-    await _check_free(place)
-    await asyncio.to_thread(artifacts.remove, place.base, place.parts)
+    where = await place(tracking, path)
+    await _check_free(where)
+    await asyncio.to_thread(artifacts.remove, where.base, where.parts)
     return {}
 
 
@@ -114,8 +114,11 @@ async def unsupported(tracking: Tracking, request: Json) -> Json:
 # ---- inside ---------------------------------------------------------------------------------------------------------
 
 
-async def _place(tracking: Tracking, path: str) -> Place:
-    """Find the place of `experiment/run/artifacts/path`, or of what belongs to no run."""
+async def place(tracking: Tracking, path: str) -> Place:
+    """Find the place of `experiment/run/artifacts/path`, `experiment/models/model/artifacts/path`, or of anything else.
+
+    Raises MlflowError.
+    """
     parts = artifacts.parts_of(path)
     if len(parts) >= _RUN_PARTS and parts[2] == _ARTIFACTS:
         try:
@@ -123,6 +126,11 @@ async def _place(tracking: Tracking, path: str) -> Place:
         except MlflowError as error:
             if error.code != MISSING:
                 raise
+    if len(parts) > _RUN_PARTS and parts[1] == "models" and parts[3] == _ARTIFACTS:
+        model = (await tracking.models()).find(parts[2])
+        if model is not None and model.source_run_id:
+            run = await tracking.runs.get(model.source_run_id)
+            return _of_run(tracking, run, ["models", model.model_id, *parts[_RUN_PARTS + 1 :]])
     base = os.path.join(tracking.root, artifacts.OTHERS)
     return Place(base, parts, None, os.path.join(base, ".incoming"))
 
@@ -132,32 +140,32 @@ def _of_run(tracking: Tracking, run: Run, parts: list[str]) -> Place:
     return Place(os.path.join(folder, artifacts.OUTPUTS), parts, run, os.path.join(folder, artifacts.INCOMING))
 
 
-async def _open(place: Place) -> File:
-    descriptor = await asyncio.to_thread(artifacts.opened, place.base, place.parts)
-    return File(descriptor, place.parts[-1])
+async def _open(where: Place) -> File:
+    descriptor = await asyncio.to_thread(artifacts.opened, where.base, where.parts)
+    return File(descriptor, where.parts[-1])
 
 
-async def _store(tracking: Tracking, place: Place, body: AsyncIterator[bytes]) -> None:
-    await _check_free(place)
-    new = artifacts.Upload(place.base, place.parts, place.incoming)
+async def _store(tracking: Tracking, where: Place, body: AsyncIterator[bytes]) -> None:
+    await _check_free(where)
+    new = artifacts.Upload(where.base, where.parts, where.incoming)
     try:
         async for block in body:
             new.write(block)
         new.publish()
     finally:
         new.close()
-    if place.run is not None:
-        path = "/".join([artifacts.OUTPUTS, *place.parts])
-        tracking.runs.append(place.run, [{"t": time.time_ns(), "artifact": path}])
+    if where.run is not None:
+        path = "/".join([artifacts.OUTPUTS, *where.parts])
+        tracking.runs.append(where.run, [{"t": time.time_ns(), "artifact": path}])
 
 
-async def _check_free(place: Place) -> None:
+async def _check_free(where: Place) -> None:
     """Refuse to touch a file that a process of the job writes."""
-    run = place.run
-    if run is None or not run.info.is_owned or not os.path.lexists(os.path.join(place.base, *place.parts)):
+    run = where.run
+    if run is None or not run.info.is_owned or not os.path.lexists(os.path.join(where.base, *where.parts)):
         return
-    folder = await asyncio.to_thread(RunFolder, os.path.dirname(place.base), True)
-    path = "/".join([artifacts.OUTPUTS, *place.parts])
+    folder = await asyncio.to_thread(RunFolder, os.path.dirname(where.base), True)
+    path = "/".join([artifacts.OUTPUTS, *where.parts])
     if any(one.path == path or one.path.startswith(f"{path}/") for one in folder.state.streams.values()):
         raise invalid(f"{path} is written by a process of the run: choose another path")
 
@@ -166,7 +174,8 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-def _shape(one: artifacts.Entry, path: str) -> Json:
+def entry_shape(one: artifacts.Entry, path: str) -> Json:
+    """A file or a folder, under a path, as clients get it."""
     if one.size is None:
         return {"path": path, "is_dir": True}
     return {"path": path, "is_dir": False, "file_size": one.size}

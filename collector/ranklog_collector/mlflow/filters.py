@@ -91,6 +91,12 @@ EXPERIMENTS = Language(
     frozenset({"experiment_id"}),
     "tags",
 )
+MODELS = Language(
+    (METRIC, PARAM, TAG, ATTRIBUTE),
+    frozenset({"name", "model_id", "model_type", "status", "source_run_id"}),
+    frozenset({"creation_timestamp", "last_updated_timestamp"}),
+    frozenset({"model_id", "name", "source_run_id"}),
+)
 _DATASET_KEYS = frozenset({"name", "digest", "context"})
 
 

@@ -108,6 +108,13 @@ def replay_beyond_points(run: Run, line: Line) -> None:
     info = {_INFO[key]: value for key, value in _texts(line.get("set")).items() if key in _INFO}
     if info:
         run.set_info(**info)
+    models = line.get("models")
+    if type(models) is dict:
+        given, made = models.get("inputs"), models.get("outputs")
+        run.add_models(
+            [one for one in given if type(one) is str] if type(given) is list else [],
+            {key: one for key, one in made.items() if type(one) is int} if type(made) is dict else {},
+        )
     inputs = line.get("inputs")
     if type(inputs) is list:
         run.add_datasets(one for one in map(_dataset, inputs) if one is not None)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 ACTIVE, DELETED = "active", "deleted"
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 NAME_TAG = "mlflow.runName"
@@ -53,6 +55,8 @@ class Info:
     artifact_uri: str = ""
     is_owned: bool = False
     """Whether a launcher and a collector say how it is."""
+    models: str = ""
+    """The models that it was given and that it made, as JSON; empty if there are none."""
     seen: str = ""
     """How far its folder had grown when all this was known."""
 
@@ -127,6 +131,19 @@ class Run:
             if (one.name, one.digest) not in self.datasets:
                 self.datasets[one.name, one.digest] = one
                 self.changes.datasets = True
+
+    def add_models(self, inputs: Iterable[str], outputs: Mapping[str, int]) -> None:
+        """Take in ids of models that the run was given, and of those that it made, each at a step."""
+        known = self.models
+        for model_id in inputs:
+            known["inputs"].setdefault(model_id, 0)
+        known["outputs"] |= outputs
+        self.set_info(models=orjson.dumps(known).decode())
+
+    @property
+    def models(self) -> dict[str, dict[str, int]]:
+        """Ids of models, `inputs` and `outputs`, and the step of each."""
+        return orjson.loads(self.info.models) if self.info.models else {"inputs": {}, "outputs": {}}
 
     def replace(self, other: Run) -> None:
         """Become what somebody else has found out about the same run."""

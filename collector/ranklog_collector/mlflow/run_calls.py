@@ -11,6 +11,7 @@ from ranklog_collector.mlflow import fields, filters, limits, lines, names, orde
 from ranklog_collector.mlflow.errors import MISSING, MlflowError, invalid
 from ranklog_collector.mlflow.fields import Json
 from ranklog_collector.mlflow.metrics import metric, metrics
+from ranklog_collector.mlflow.model_calls import log_to_models
 from ranklog_collector.mlflow.run import ACTIVE, DELETED, NAME_TAG, STATUSES, Dataset, Info, Run
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ async def log_metric(tracking: Tracking, request: Json) -> Json:
     run = await tracking.runs.get_active(run_id)
     tracking.runs.append(run, lines.of_metrics(added))
     run.add_metrics(added)
+    if request.get("model_id"):
+        await log_to_models(tracking, run_id, [request], added)
     return {}
 
 
@@ -175,6 +178,8 @@ async def log_batch(tracking: Tracking, request: Json) -> Json:
     run.add_metrics(added)
     run.add_params(new_params)
     _take_tags(run, new_tags)
+    if any(one.get("model_id") for one in listed):
+        await log_to_models(tracking, run_id, listed, added)
     return {}
 
 
@@ -220,6 +225,10 @@ async def log_inputs(tracking: Tracking, request: Json) -> Json:
     asked = [_dataset(one, f"datasets[{index}]") for index, one in enumerate(fields.objects(request, "datasets"))]
     if len(asked) > limits.DATASETS_MAX:
         raise invalid(f"A request can contain at most {limits.DATASETS_MAX} datasets. Got {len(asked)}.")
+    models = [
+        fields.text(one, "model_id", f"models[{index}].model_id")
+        for index, one in enumerate(fields.objects(request, "models"))
+    ]
     run = await tracking.runs.get_active(run_id)
     catalog = (await tracking.runs.experiments()).catalog
     added: dict[tuple[str, str], Dataset] = {}
@@ -237,6 +246,9 @@ async def log_inputs(tracking: Tracking, request: Json) -> Json:
     if added:
         tracking.runs.append(run, [lines.of_datasets(time.time_ns(), added.values())])
         run.add_datasets(added.values())
+    if models:
+        tracking.runs.append(run, [{"t": time.time_ns(), "models": {"inputs": models}}])
+        run.add_models(models, {})
     return {}
 
 

@@ -68,6 +68,7 @@ def run_info(one: Run) -> Json:
 
 def run(one: Run) -> Json:
     """A run with the latest value of each metric."""
+    models = one.models
     return {
         "info": run_info(one),
         "data": {
@@ -78,8 +79,13 @@ def run(one: Run) -> Json:
             "params": _pairs(one.params),
             "tags": _pairs(one.tags),
         },
-        "inputs": {"dataset_inputs": [_dataset_input(dataset) for dataset in one.datasets.values()]},
-        "outputs": {},
+        "inputs": {
+            "dataset_inputs": [_dataset_input(dataset) for dataset in one.datasets.values()],
+            "model_inputs": [{"model_id": model_id} for model_id in models["inputs"]],
+        },
+        "outputs": {
+            "model_outputs": [{"model_id": model_id, "step": step} for model_id, step in models["outputs"].items()]
+        },
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ranklog_collector.mlflow import artifact_calls, experiment_calls, history_calls, model_calls, run_calls
 from ranklog_collector.mlflow.fields import Json
+from ranklog_collector.mlflow.model_store import ModelStore
 from ranklog_collector.mlflow.runs import Runs
 
 if TYPE_CHECKING:
@@ -24,6 +26,14 @@ class Tracking:
     def __init__(self, root: str, catalog_url: str | None) -> None:
         self.root = root
         self.runs = Runs(root, catalog_url)
+        self._models: ModelStore | None = None
+
+    async def models(self) -> ModelStore:
+        """The models that clients have logged; they are looked for when the first one is asked for."""
+        if self._models is None:
+            found = await asyncio.to_thread(ModelStore, self.root)
+            self._models = self._models or found
+        return self._models
 
     @cached_property
     def histories(self) -> Histories:
@@ -63,6 +73,8 @@ def _calls() -> dict[tuple[str, str], Call]:
         "runs/set-tag": runs.set_tag,
         "runs/delete-tag": runs.delete_tag,
         "runs/log-inputs": runs.log_inputs,
+        "runs/outputs": models.log_outputs,
+        "logged-models": models.create,
         "logged-models/search": models.search,
     }
     found = {("POST", f"2.0/mlflow/{path}"): Call(handler) for path, handler in posted.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
-VERSION = 1
+VERSION = 2
 METADATA = MetaData()
 
 meta = Table("ranklog_catalog", METADATA, Column("version", Integer, primary_key=True))
@@ -24,13 +24,13 @@ experiment_tags = Table(
     "ranklog_experiment_tags",
     METADATA,
     Column("experiment_id", Integer, primary_key=True, autoincrement=False),
-    Column("key", String(250), primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
 runs = Table(
     "ranklog_runs",
     METADATA,
-    Column("run_id", String(256), primary_key=True),
+    Column("run_id", Text, primary_key=True),
     Column("experiment_id", Integer, nullable=False),
     Column("folder", Text, nullable=False),
     Column("name", Text, nullable=False),
@@ -41,6 +41,7 @@ runs = Table(
     Column("lifecycle_stage", String(16), nullable=False),
     Column("artifact_uri", Text, nullable=False),
     Column("is_owned", Boolean, nullable=False),
+    Column("models", Text, nullable=False),
     Column("seen", Text, nullable=False),
     Index("ranklog_runs_of_experiment", "experiment_id", "start_time"),
 )
@@ -51,7 +52,7 @@ def _of_run(name: str, *columns: Column) -> Table:  # type: ignore[type-arg]
     return Table(
         f"ranklog_{name}",
         METADATA,
-        Column("run_id", String(256), primary_key=True),
+        Column("run_id", Text, primary_key=True),
         Column("key", Text, primary_key=True),
         *columns,
         Index(f"ranklog_{name}_by_key", "key", "run_id"),
@@ -70,9 +71,9 @@ metrics = _of_run(
 datasets = Table(
     "ranklog_datasets",
     METADATA,
-    Column("run_id", String(256), primary_key=True),
+    Column("run_id", Text, primary_key=True),
     Column("name", Text, primary_key=True),
-    Column("digest", String(36), primary_key=True),
+    Column("digest", Text, primary_key=True),
     Column("place", Integer, nullable=False),
     Column("context", Text),
     Column("source_type", Text, nullable=False),

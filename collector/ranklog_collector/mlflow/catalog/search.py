@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Condition]] = {
 }
 _RUN_COLUMNS = {"run_name": "name"}
 _LAST = 2
+_ID = re.compile(r"-?[0-9]{1,9}")
 
 
 def runs_query(
@@ -65,7 +67,7 @@ def experiments_query(stages: Sequence[str], filters: Sequence[Comparison], orde
 
 def experiment_id(text: str) -> int:
     """Read an experiment's id. Raises MlflowError."""
-    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+    if not _ID.fullmatch(text):
         raise invalid(f"Invalid experiment ID '{text}'. Experiment ID must be a valid integer.")
     return int(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -23,6 +24,9 @@ from ranklog_collector.mlflow.shapes import Experiment
 _CHUNK = 500
 """So many ids are asked for at once."""
 _INFO = [column.name for column in db.runs.columns]
+
+
+log = logging.getLogger("ranklog.http")
 
 
 class CatalogError(Exception):
@@ -52,7 +56,19 @@ class Catalog:
     # ---- written ----------------------------------------------------------------------------------------------------
 
     def save(self, deltas: Sequence[Delta]) -> None:
-        """Take in what is new of runs, all of it or nothing."""
+        """Take in what is new of runs. What the database cannot hold is left out, run by run."""
+        try:
+            self._save(deltas)
+        except sa.exc.OperationalError:
+            raise  # the database does not answer
+        except (sa.exc.SQLAlchemyError, OverflowError, UnicodeError) as error:
+            if len(deltas) == 1:
+                log.warning("run %s cannot be searched for: %s", deltas[0].run_id, error)
+                return
+            for one in deltas:
+                self.save([one])
+
+    def _save(self, deltas: Sequence[Delta]) -> None:
         with self._engine.begin() as connection:
             _upsert(connection, db.runs, [one.info for one in deltas if one.info is not None])
             _upsert(connection, db.params, [row for one in deltas for row in one.params])
