@@ -76,7 +76,7 @@ def test_one_that_has_the_lock_is_enough(started: Started, tmp_path: Path) -> No
     assert len(started) == 1, "it is gone"
 
 
-@pytest.mark.parametrize(("pid", "count"), [(os.getpid(), 0), (2**22 + 1, 1)])
+@pytest.mark.parametrize(("pid", "count"), [(os.getpid(), 0), (2**22 + 1, 1)], ids=["it lives", "it is gone"])
 def test_one_that_has_announced_itself_is_enough_if_it_lives(
     pid: int, count: int, started: Started, tmp_path: Path
 ) -> None:
