@@ -60,7 +60,8 @@ __all__ = [
     "write_record",
 ]
 
-RECORD_BYTES_MAX = 1 << 20
+RECORD_BYTES_MAX = 256 << 10
+"""Of a process record: what is larger neither an agent sends nor a collector takes."""
 INTEGER_MAX = 2**63 - 1
 
 
@@ -229,7 +230,8 @@ class _Reader:
             raise SpoolError(f"{what} of {len(raw)} bytes: more than {RECORD_BYTES_MAX}")
         try:
             fields = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
+            orjson.dumps(fields)  # less deeply nested than what may be read: others have to write it
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
             raise SpoolError(f"{what} is not JSON: {error}") from error
         if not isinstance(fields, dict):
             raise SpoolError(f"{what} is no JSON object")

@@ -116,7 +116,7 @@ class Jobs:
         if known is None or (key, "exited") in self._facts or known.has_ended:
             return
         raw = _read(path)
-        if raw is None:
+        if raw is None or not _tells_end(raw, key):
             return
         self._facts[key, "exited"] = Fact(wire.exited(key, raw))
         self._end(known)
@@ -300,6 +300,14 @@ class Jobs:
     def _is_alive(self, known: Known, pid: int) -> bool:
         ticks = procfs.start_ticks(pid)
         return ticks is not None and ticks == known.ticks.get(pid)
+
+
+def _tells_end(raw: bytes, key: str) -> bool:
+    """Whether these bytes say how a process ended. If not, it is as if it had gone without a word."""
+    try:
+        return spool.parse_exit(raw).key == key
+    except spool.SpoolError:
+        return False
 
 
 def _read(path: str) -> bytes | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from ranklog.spool import RECORD_BYTES_MAX
 from ranklog_collector.core import journal
 from ranklog_collector.core.layout import StreamKey
 from ranklog_collector.errors import Refusal, RefusedError
@@ -17,7 +18,6 @@ from ranklog_proto.v1 import ingest_pb2 as pb
 
 NODE_LENGTH_MAX = 200
 NAME_LENGTH_MAX = 4096
-RECORD_BYTES_MAX = 256 << 10
 SIZE_MAX = 1 << 62
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
