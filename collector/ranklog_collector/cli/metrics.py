@@ -18,6 +18,7 @@ from ranklog_collector.reading.runs import open_child, root_folder
 from ranklog_collector.reading.select import RANKS, parse_ranks
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import clock_time
+from ranklog_collector.series.printed import complaint
 from ranklog_collector.series.read import aggregate, catalog, facts, records, series
 from ranklog_collector.series.shapes import Aggregate, Metric, Record, Series
 from ranklog_collector.series.sparks import sparks
@@ -132,6 +133,8 @@ def _catalog(options: Options, folder: RunFolder, child: str) -> None:
     ]
     drawn = {(of_agents, key): sparkline(one.tolist()) for of_agents in lines for key, one in lines[of_agents].items()}
     print_table(columns, [_catalog_row(one, drawn[one.is_resource, one.key]) for one in found])
+    if why := complaint(folder):
+        say(f"note: there are no printed metrics: {why}")
     said = facts(folder, child)
     if not found:
         say("nothing has been logged yet" if not options.resources else "nothing has been logged or observed yet")
@@ -144,7 +147,7 @@ def _catalog(options: Options, folder: RunFolder, child: str) -> None:
 def _catalog_row(one: Metric, line: str) -> list[str]:
     return [
         one.key,
-        one.kind,
+        "printed" if one.is_printed else one.kind,
         line,
         _value_text(one.last),
         number_text(one.min),

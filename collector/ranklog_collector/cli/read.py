@@ -181,10 +181,9 @@ def rebuild(run: str, root: str | None, as_json: bool) -> None:
     """Make the derived files of RUN again from its journal and its points."""
     folder = open_run(run, root_folder(root))
     changed = rebuild_folder(folder)
-    if has_points(folder):
-        from ranklog_collector.series.rebuild import made_again
+    from ranklog_collector.series.rebuild import made_again  # what reads points takes time to import
 
-        changed |= made_again(folder)
+    changed |= made_again(folder)
     if as_json:
         print_json({"path": path, "changed": is_changed} for path, is_changed in changed.items())
         return

@@ -154,6 +154,7 @@ class Metric(_Answer):
     mean: float | None
     description: str
     is_resource: bool = Field(description="Whether an agent observed it.")
+    is_printed: bool = Field(description="Whether rules found it in what was printed, and nobody logged it.")
 
 
 class Metrics(_Answer):

@@ -29,7 +29,7 @@ _HOT = "hot"
 _INSERT_ROWS = 200_000
 _FOLDERS_MAX = 16
 _SEAL_BYTES = 16 << 20
-"""A reader seals so much, if there is no collector to do it."""
+"""A reader seals so much, if no collector does it."""
 _ATTEMPTS = 8
 _BEFORE_BYTES = 64
 
@@ -199,7 +199,7 @@ def points_of(folder: RunFolder) -> Iterator[RunPoints]:
             if points is None:
                 points = _open[key] = RunPoints(folder.path)
             _open.move_to_end(key)
-        if (not folder.is_owned or (is_new and not folder.is_written)) and unsealed(folder) >= _SEAL_BYTES:
+        if (is_new or not folder.is_owned) and unsealed(folder) >= _SEAL_BYTES:
             # Nobody else will, and the next reader shall not have to parse all of it again.
             with suppress(BusyError):
                 seal(folder, LAST_BYTES, threads=None, is_last=not folder.is_written)

@@ -53,6 +53,7 @@ def _metric(key: str, parts: list[tuple[Writer, Total]], of_agents: bool) -> Met
         mean=_quotient(sum(total.sum for total in numbers), finite),
         description=next((text for writer, _ in reversed(parts) if (text := _description(writer, key))), ""),
         is_resource=of_agents,
+        is_printed=all(writer.is_printed for writer, _ in parts),
     )
 
 

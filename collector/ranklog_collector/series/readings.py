@@ -13,8 +13,11 @@ from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.series.blocks import Block, Read, blocks
 from ranklog_collector.series.event_blocks import parse_records, record_blocks
+from ranklog_collector.series.printed import printed
 
 RESOURCES = "resources"
+_SUBMITTER = "submitter-"
+"""Begins the keys of those who only tag a run from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Reading:
     """What decides besides bytes which points there are: what was made in another manner counts as not made."""
     blocks: Callable[[Read, int, int], Iterator[Block]] = blocks
     parse: Callable[[bytes, int, Names], Parsed] = parse
+    is_printed: bool = False
+    """Whether it is output of which rules make points: what they do not understand is no damage."""
 
     @property
     def is_resource(self) -> bool:
@@ -36,7 +41,10 @@ class Reading:
 def readings(folder: RunFolder) -> list[Reading]:
     """All streams that have points."""
     streams = [stream for stream in folder.state.streams.values() if stream.snapshot is None]
-    return [*(Reading(stream) for stream in streams if stream.role == "metrics"), *_event_files(streams)]
+    logged = [*(Reading(stream) for stream in streams if stream.role == "metrics"), *_event_files(streams)]
+    is_silent = all(one.is_resource or one.stream.process.startswith(_SUBMITTER) for one in logged)
+    of_output = printed(folder, is_silent)
+    return [*logged, *(Reading(one.stream, one.manner, parse=one.parse, is_printed=True) for one in of_output)]
 
 
 def _event_files(streams: list[Stream]) -> Iterator[Reading]:

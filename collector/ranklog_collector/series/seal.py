@@ -44,7 +44,8 @@ def feed(reading: Reading, totals: Totals, block: Block) -> Points:
     if block.begin == block.end:
         totals.is_cut_off = True
         return totals.add(Parsed(), block.end)
-    parsed = reading.parse(block.data, block.begin, totals.names) if block.data else Parsed(damaged=1)
+    skipped = Parsed(damaged=int(not reading.is_printed))
+    parsed = reading.parse(block.data, block.begin, totals.names) if block.data else skipped
     return totals.add(parsed, block.end)
 
 
@@ -69,11 +70,12 @@ def trusted(
 
 
 def unsealed(folder: RunFolder) -> int:
-    """How many bytes of points are in no segment."""
-    total = 0
-    for stream in (reading.stream for reading in readings(folder)):
-        segments = chain(found_segments(folder.path, stream.number), stream.size)
-        total += stream.size - (segments[-1].end if segments else 0)
+    """How many bytes of points are in no segment although nobody else will seal them: no collector seals output."""
+    total, has_sealer = 0, folder.is_owned and folder.is_written
+    for reading in readings(folder):
+        if reading.is_printed or not has_sealer:
+            segments = chain(found_segments(folder.path, reading.stream.number), reading.stream.size)
+            total += reading.stream.size - (segments[-1].end if segments else 0)
     return total
 
 

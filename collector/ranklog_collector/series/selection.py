@@ -32,6 +32,7 @@ class Writer:
     attempt: int
     clock: NodeClock
     cover: Cover
+    is_printed: bool
 
     @property
     def place(self) -> int | tuple[str, str]:
@@ -69,6 +70,7 @@ def writers(folder: RunFolder, points: RunPoints, resources: bool) -> list[Write
                 process.attempt if process else 1,
                 state.clock(stream),
                 cover,
+                reading.is_printed,
             )
         )
     return sorted(found, key=lambda one: (one.rank is None, one.rank or 0, one.attempt, one.node, one.stream))

@@ -34,6 +34,8 @@ class Metric:
     description: str = ""
     is_resource: bool = False
     """Whether agents observed it."""
+    is_printed: bool = False
+    """Whether rules found it in what was printed, and nobody logged it."""
 
 
 @dataclass(frozen=True, slots=True)

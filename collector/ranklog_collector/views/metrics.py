@@ -46,6 +46,7 @@ def metric_view(one: Metric) -> Json:
         "mean": one.mean,
         "description": one.description,
         "is_resource": one.is_resource,
+        "is_printed": one.is_printed,
     }
 
 
