@@ -10,6 +10,7 @@ BENCHES = {
     "log_call": "what one run.log costs; TensorBoard's writer, trackio, Aim, MLflow on SQLite and on its server",
     "ingest_points": "points from a node's spool until a reader knows them all, and has their aggregate over ranks",
     "mlflow_plugin": "what one mlflow.log_metric costs, by ranklog:// and by the relay; MLflow's own stores and server",
+    "mlflow_server": "a tracking server under MLflow's clients, and beyond what these can do; MLflow's own server",
     "aggregate": "a metric of 64 ranks x 200,000 steps over all ranks, thinned to 1,000",
     "exec": "start-up of `ranklog exec`; a bare command, python",
 }

@@ -72,8 +72,13 @@ class MlflowApi:
             await _send(send, 200, orjson.dumps(result) if result else _EMPTY, _JSON)
             return
         if route.startswith(MODELS):
-            from ranklog_collector.mlflow.model_calls import of_model
+            from ranklog_collector.mlflow.model_calls import download, of_model
 
+            model_id, _, rest = route.removeprefix(MODELS).partition("/")
+            if (method, rest) == ("GET", "artifacts/files"):
+                file = await download(tracking, model_id, _query(scope).get("artifact_file_path", ""))
+                await _send_file(file, scope, receive, send)
+                return
             request = _query(scope) if method == "GET" else await _body(scope, receive)
             found = await of_model(tracking, method, route.removeprefix(MODELS), request)
             if found is None:

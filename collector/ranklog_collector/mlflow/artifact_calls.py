@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ranklog_collector.mlflow import artifacts, fields, limits, shapes
-from ranklog_collector.mlflow.errors import MISSING, UNSUPPORTED, MlflowError, invalid
+from ranklog_collector.mlflow.errors import UNSUPPORTED, MlflowError, invalid
 from ranklog_collector.mlflow.fields import Json
 from ranklog_collector.mlflow.run import Run
 from ranklog_collector.reading.folder import RunFolder
@@ -121,16 +121,14 @@ async def place(tracking: Tracking, path: str) -> Place:
     """
     parts = artifacts.parts_of(path)
     if len(parts) >= _RUN_PARTS and parts[2] == _ARTIFACTS:
-        try:
-            return _of_run(tracking, await tracking.runs.get(parts[1]), parts[_RUN_PARTS:])
-        except MlflowError as error:
-            if error.code != MISSING:
-                raise
+        run = await tracking.runs.find(parts[1])
+        if run is not None:
+            return _of_run(tracking, run, parts[_RUN_PARTS:])
     if len(parts) > _RUN_PARTS and parts[1] == "models" and parts[3] == _ARTIFACTS:
         model = (await tracking.models()).find(parts[2])
-        if model is not None and model.source_run_id:
-            run = await tracking.runs.get(model.source_run_id)
-            return _of_run(tracking, run, ["models", model.model_id, *parts[_RUN_PARTS + 1 :]])
+        run = await tracking.runs.find(model.source_run_id) if model is not None else None
+        if run is not None:
+            return _of_run(tracking, run, ["models", *parts[2:3], *parts[_RUN_PARTS + 1 :]])
     base = os.path.join(tracking.root, artifacts.OTHERS)
     return Place(base, parts, None, os.path.join(base, ".incoming"))
 

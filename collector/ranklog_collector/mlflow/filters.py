@@ -27,6 +27,8 @@ ALIASES = {
     "datasets": DATASET,
 }
 KEYS = {
+    "creation_time": "creation_timestamp",
+    "last_updated_time": "last_updated_timestamp",
     "created": "start_time",
     "Created": "start_time",
     "run name": "run_name",
@@ -138,10 +140,10 @@ def identifier(text: str, language: Language) -> tuple[str, str]:
         raise invalid(f"Invalid entity type '{head}'. Valid values are {list(language.entities)}")
     key = _unquoted(_unquoted(key, "\"'"), "`")
     if entity == ATTRIBUTE:
-        key = KEYS.get(key, key) if language is RUNS else key
-        if key not in language.texts | language.numbers:
-            valid = sorted(language.texts | language.numbers)
-            raise invalid(f"Invalid attribute key '{key}' specified. Valid keys are '{valid}'")
+        known = language.texts | language.numbers
+        key = key if key in known else KEYS.get(key, key)
+        if key not in known:
+            raise invalid(f"Invalid attribute key '{key}' specified. Valid keys are '{sorted(known)}'")
     elif entity == DATASET and key not in _DATASET_KEYS:
         raise invalid(f"Invalid dataset key '{key}' specified. Valid keys are '{sorted(_DATASET_KEYS)}'")
     elif not key:
@@ -217,6 +219,8 @@ def _listed(tokens: list[_Token], at: int) -> tuple[tuple[str, ...], int]:
         if tokens[at].text != ",":
             break
         at += 1
+        if at < len(tokens) and tokens[at].text == ")":
+            return tuple(found), at + 1
     raise invalid("While parsing a list in the query, expected a non-empty list of string values")
 
 

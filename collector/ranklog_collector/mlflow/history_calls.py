@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ranklog_collector.mlflow import fields, limits, paging
-from ranklog_collector.mlflow.errors import MISSING, MlflowError, invalid
+from ranklog_collector.mlflow.errors import invalid
 from ranklog_collector.mlflow.fields import Json
 
 if TYPE_CHECKING:
@@ -88,11 +88,7 @@ async def _paths(tracking: Tracking, ids: list[str]) -> list[tuple[str, str]]:
     """Ids and folders of those runs that there are."""
     found = []
     for run_id in ids:
-        try:
-            run = await tracking.runs.get(run_id)
-        except MlflowError as error:
-            if error.code != MISSING:
-                raise
-            continue
-        found.append((run_id, os.path.join(tracking.root, run.info.folder)))
+        run = await tracking.runs.find(run_id)
+        if run is not None:
+            found.append((run_id, os.path.join(tracking.root, run.info.folder)))
     return found

@@ -6,7 +6,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from ranklog_collector.mlflow import artifacts, fields, filters, limits, models, names, paging, shapes
+from ranklog_collector.mlflow import artifact_calls, artifacts, fields, filters, limits, models, names, paging, shapes
+from ranklog_collector.mlflow.artifact_calls import File
 from ranklog_collector.mlflow.errors import invalid
 from ranklog_collector.mlflow.fields import Json
 from ranklog_collector.mlflow.lines import NS_PER_MS
@@ -25,7 +26,7 @@ async def create(tracking: Tracking, request: Json) -> Json:
     experiment = experiments.get_active(fields.text(request, "experiment_id"))
     model_id = f"m-{uuid.uuid4().hex}"
     source = fields.any_text(request, "source_run_id")
-    run = await tracking.runs.get(source) if source else None
+    run = await tracking.runs.find(source) if source else None
     one = Model(
         model_id,
         experiment.experiment_id,
@@ -54,7 +55,9 @@ async def search(tracking: Tracking, request: Json) -> Json:
     found = [
         one
         for one in await tracking.models()
-        if one.experiment_id in ids and all(models.matches(one, clause, datasets) for clause in clauses)
+        if one.experiment_id in ids
+        and models.knows(one, datasets)
+        and all(models.matches(one, clause, datasets) for clause in clauses)
     ]
     page = models.ordered(found, fields.objects(request, "order_by"))[offset:]
     answer: Json = {"models": [models.shape(one) for one in page[:most]]} if page else {}
@@ -132,15 +135,19 @@ async def server_info(tracking: Tracking, request: Json) -> Json:
     return {"store_type": "SqlStore", "multipart_uploads_enabled": False, "multipart_downloads_enabled": False}
 
 
-async def _list(tracking: Tracking, one: Model, path: str) -> Json:
-    from ranklog_collector.mlflow.artifact_calls import entry_shape, place
+async def download(tracking: Tracking, model_id: str, path: str) -> File:
+    """Give a file of a model."""
+    one = (await tracking.models()).get(model_id)
+    return await artifact_calls.download(tracking, f"{one.experiment_id}/models/{model_id}/artifacts/{path}")
 
+
+async def _list(tracking: Tracking, one: Model, path: str) -> Json:
     parts = artifacts.parts_of(path)
-    where = await place(tracking, f"{one.experiment_id}/models/{one.model_id}/artifacts/{path}")
+    where = await artifact_calls.place(tracking, f"{one.experiment_id}/models/{one.model_id}/artifacts/{path}")
     found = artifacts.listed(where.base, where.parts)
     return {
         "root_uri": one.artifact_uri,
-        "files": [entry_shape(each, "/".join([*parts, each.name])) for each in found],
+        "files": [artifact_calls.entry_shape(each, "/".join([*parts, each.name])) for each in found],
     }
 
 

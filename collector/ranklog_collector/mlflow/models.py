@@ -112,13 +112,19 @@ def matches(one: Model, comparison: Comparison, datasets: Sequence[Mapping[str, 
     return found is not None and bool(_COMPARE[comparison.operator](found, comparison.value))
 
 
+def knows(one: Model, datasets: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a model has a metric of one of these datasets; without any, all models do."""
+    places = [(dataset, digest) for _, dataset, digest, _ in one.metrics]
+    return not datasets or any(_is(dataset, digest, each) for dataset, digest in places for each in datasets)
+
+
 def ordered(found: list[Model], orders: Sequence[Json]) -> list[Model]:
     """Put models in order; the latest comes first if nothing else is said. What has no such value comes last."""
     found = sorted(found, key=lambda one: (-one.creation_timestamp, one.model_id))
     for order in reversed(orders):
         entity, key = identifier(str(order.get("field_name", "")), MODELS)
         is_descending = order.get("ascending") is False
-        datasets = [order] if order.get("dataset_name") else []
+        datasets = [order]
         values = {one.model_id: _value(one, entity, key, datasets) for one in found}
         there = [one for one in found if values[one.model_id] is not None]
         there.sort(key=lambda one: values[one.model_id], reverse=is_descending)
@@ -137,18 +143,16 @@ def _value(one: Model, entity: str, key: str, datasets: Sequence[Mapping[str, st
 
 
 def _metrics(one: Model, key: str, datasets: Sequence[Mapping[str, str]]) -> list[Json]:
+    """Values of a metric, of some datasets or of all."""
     return [
         metric
         for (name, dataset, digest, _), metric in one.metrics.items()
-        if name == key
-        and (
-            not datasets
-            or any(
-                dataset == each.get("dataset_name") and each.get("dataset_digest", digest) in ("", digest)
-                for each in datasets
-            )
-        )
+        if name == key and (not datasets or any(_is(dataset, digest, each) for each in datasets))
     ]
+
+
+def _is(dataset: str, digest: str, wanted: Mapping[str, str]) -> bool:
+    return wanted.get("dataset_name") in (None, "", dataset) and wanted.get("dataset_digest") in (None, "", digest)
 
 
 def _moment(metric: Json) -> tuple[int, int]:

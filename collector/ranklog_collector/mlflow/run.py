@@ -11,6 +11,7 @@ import orjson
 ACTIVE, DELETED = "active", "deleted"
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 NAME_TAG = "mlflow.runName"
+MODELS_TAG = "mlflow.log-model.history"
 CONTEXT_TAG = "mlflow.data.context"
 
 Point = tuple[int, int, float]

@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from ranklog_collector.mlflow import fields, filters, limits, lines, names, ordering, paging, shapes
 from ranklog_collector.mlflow.errors import MISSING, MlflowError, invalid
 from ranklog_collector.mlflow.fields import Json
 from ranklog_collector.mlflow.metrics import metric, metrics
 from ranklog_collector.mlflow.model_calls import log_to_models
-from ranklog_collector.mlflow.run import ACTIVE, DELETED, NAME_TAG, STATUSES, Dataset, Info, Run
+from ranklog_collector.mlflow.run import ACTIVE, DELETED, MODELS_TAG, NAME_TAG, STATUSES, Dataset, Info, Run
 
 if TYPE_CHECKING:
     from ranklog_collector.mlflow.tracking import Tracking
@@ -216,6 +218,21 @@ async def delete_tag(tracking: Tracking, request: Json) -> Json:
         raise MlflowError(MISSING, f"No tag with name: {key} in run with id {run_id}")
     tracking.runs.append(run, lines.of_facts(time.time_ns(), {}, {key: None}))
     run.set_tags({key: None})
+    return {}
+
+
+async def log_model(tracking: Tracking, request: Json) -> Json:
+    """Say that a model is among a run's artifacts, as clients before MLflow 3 do."""
+    run_id = fields.run_id(request)
+    try:
+        model = orjson.loads(fields.text(request, "model_json"))
+        history = [*orjson.loads((await tracking.runs.get(run_id)).tags.get(MODELS_TAG, "[]")), model]
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise invalid(f"Malformed model info. {error}") from None
+    run = await tracking.runs.get_active(run_id)
+    tags = {MODELS_TAG: orjson.dumps(history).decode()}
+    tracking.runs.append(run, lines.of_facts(time.time_ns(), {}, tags))
+    run.set_tags(tags)
     return {}
 
 

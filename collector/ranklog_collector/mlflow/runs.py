@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.mlflow.catalog.delta import Delta, take
-from ranklog_collector.mlflow.errors import INTERNAL, UNAVAILABLE, MlflowError, invalid, missing
+from ranklog_collector.mlflow.errors import INTERNAL, MISSING, UNAVAILABLE, MlflowError, invalid, missing
 from ranklog_collector.mlflow.experiments import Experiments
 from ranklog_collector.mlflow.folders import Folders, growth
 from ranklog_collector.mlflow.lines import Line, dump
@@ -126,6 +126,15 @@ class Runs:
             await self._look(live)
         self._live.move_to_end(run_id)
         return live.run
+
+    async def find(self, run_id: str) -> Run | None:
+        """A run as it is now, or None if there is none. Raises MlflowError."""
+        try:
+            return await self.get(run_id)
+        except MlflowError as error:
+            if error.code != MISSING:
+                raise
+            return None
 
     async def get_active(self, run_id: str) -> Run:
         """A run that has not been deleted. Raises MlflowError."""

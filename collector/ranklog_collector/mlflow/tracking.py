@@ -73,6 +73,7 @@ def _calls() -> dict[tuple[str, str], Call]:
         "runs/set-tag": runs.set_tag,
         "runs/delete-tag": runs.delete_tag,
         "runs/log-inputs": runs.log_inputs,
+        "runs/log-model": runs.log_model,
         "runs/outputs": models.log_outputs,
         "logged-models": models.create,
         "logged-models/search": models.search,
