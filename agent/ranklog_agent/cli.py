@@ -76,6 +76,7 @@ def _rules(_: click.Context, __: click.Parameter, values: tuple[tuple[str, str],
     metavar="SECONDS",
     help="Leave files alone that match a pattern but were last changed before this time, in seconds since 1970.",
 )
+@click.option("--no-event-files", is_flag=True, help="Leave TensorBoard's files alone that no pattern matches.")
 @click.option("--node-id", help="Name of this node in the run.  [default: its host name]")
 @click.option("--node-ip", help="Address of this node.  [env: RANKLOG_NODE_IP; default: the one towards the collector]")
 @click.option("--token-file", type=FILE, help="File with the collector's token.  [env for the token: RANKLOG_TOKEN]")
@@ -130,6 +131,7 @@ def _config(options: Mapping[str, Any]) -> Config:
             *_globs(options["outputs"], Mode.AT_END, "outputs"),
             *_globs(options["watch"], Mode.TAIL),
         ],
+        finds_event_files=not options["no_event_files"],
         changed_since_ns=round(options["changed_since"] * 1e9),
         url=options["url"] or identity.setting(os.environ, "RANKLOG_URL"),
         token=_token(options["token_file"]),

@@ -30,6 +30,8 @@ class Config:
     node_ip: str | None = None
     """None: the address from which the collector is reached."""
     rules: list[Rule] = field(default_factory=list)
+    finds_event_files: bool = True
+    """Whether to mirror TensorBoard's files of the job that no rule names."""
     changed_since_ns: int = 0
     """Files that were last changed before are not mirrored, unless a rule names them without a wildcard."""
     token: str = ""

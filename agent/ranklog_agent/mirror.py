@@ -212,7 +212,7 @@ class Mirror:
     def _find_event_files(self) -> None:
         """Mirror the event files of the job that no rule names."""
         folders = self.jobs.working_folders
-        if not folders:
+        if not folders or not self._config.finds_event_files:
             return
         family = self.jobs.family()
         for path in event_files.held_open(family):

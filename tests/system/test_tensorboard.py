@@ -110,6 +110,12 @@ def test_a_file_that_is_held_open_is_found_wherever_it_is_and_seen_while_it_grow
         assert count() == 21
 
 
+def test_with_no_watch_they_are_left_alone(tmp_path: Path) -> None:
+    result = run(tmp_path, "tensorboard", TORCH, "--no-watch")
+    assert result.code == 0, result.err
+    assert not list(result.folder.rglob("*tfevents*"))
+
+
 def test_lightning(tmp_path: Path) -> None:
     result = run(tmp_path, "lightning", LIGHTNING)
     assert result.code == 0, result.err

@@ -14,11 +14,11 @@ from ranklog_collector.cli.plot import number_text, plot, sparkline
 from ranklog_collector.cli.rows import print_rows, save_rows
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.processes import ranks_text
+from ranklog_collector.reading.rules import complaint
 from ranklog_collector.reading.runs import open_child, root_folder
 from ranklog_collector.reading.select import RANKS, parse_ranks
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import clock_time
-from ranklog_collector.series.printed import complaint
 from ranklog_collector.series.read import aggregate, catalog, facts, records, series
 from ranklog_collector.series.shapes import Aggregate, Metric, Record, Series
 from ranklog_collector.series.sparks import sparks

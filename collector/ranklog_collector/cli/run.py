@@ -23,7 +23,8 @@ from ranklog_collector.launch.prepare import Order, Request, prepare
 from ranklog_collector.launch.session import Limits, Outcome, Session, View
 from ranklog_collector.launch.summary import summarize
 from ranklog_collector.launch.tagging import tag
-from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.folder import ReadingError, RunFolder
+from ranklog_collector.reading.rules import RULES_BYTES_MAX, RUN_RULES, read_rules
 
 CANNOT_START = 2
 # As `ranklog exec` has it: an MPI launcher's messages are in one stream, of the others each stream is by itself.
@@ -37,6 +38,19 @@ def _safe(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
     return value
 
 
+def _rules(_: click.Context, __: click.Parameter, path: str | None) -> bytes | None:
+    """Read rules, and see that they are some before anything is started."""
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            text = file.read(RULES_BYTES_MAX + 1)
+        read_rules(path, text)
+    except (OSError, ReadingError) as error:
+        raise click.BadParameter(str(error)) from None
+    return text
+
+
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option(
     "-n", "count", type=click.IntRange(min=1), metavar="N", help="Start N processes, ranks 0 to N-1, of the command."
@@ -48,7 +62,14 @@ def _safe(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
 @click.option("--root", metavar="DIR", help="Where run folders are kept.  [env: RANKLOG_ROOT; default: ./ranklog-runs]")
 @click.option("--http", metavar="HOST:PORT", help="Serve the HTTP API here while it runs; port 0 takes any free one.")
 @click.option("--watch", multiple=True, metavar="GLOB", help="Also mirror these files as they grow.")
-@click.option("--no-watch", is_flag=True, help="Leave ./logs, ./user_logs and ./outputs alone.")
+@click.option("--no-watch", is_flag=True, help="Leave ./logs, ./user_logs, ./outputs and TensorBoard's files alone.")
+@click.option(
+    "--metrics-rules",
+    "rules",
+    type=click.Path(exists=True, dir_okay=False),
+    callback=_rules,
+    help="Rules in TOML that make metrics of what is printed; kept with the run.",
+)
 @click.option("--no-kill", is_flag=True, help="With -n: let the others run on when one fails.")
 @click.option("--no-fold", is_flag=True, help="Show equal lines of several ranks one by one.")
 @click.option("--raw", is_flag=True, help="Show the bytes as they are, without saying whose they are.")
@@ -96,6 +117,9 @@ def run(command: tuple[str, ...], **options: Any) -> None:
 
 def _open_view(order: Order, plan: Plan, folder: str, options: dict[str, Any]) -> View:
     """Say what begins, and show what comes of it."""
+    if options["rules"] is not None:
+        with open(os.path.join(folder, RUN_RULES), "wb") as file:
+            file.write(options["rules"])
     click.echo(f"ranklog: run {order.run_id}", err=True)
     click.echo(f"ranklog: folder {relative(folder)}", err=True)
     if order.http is not None:

@@ -113,6 +113,7 @@ class Order:
         command = [self.ranklog, "agent", "--collector", address, "--run", self.run_id, "--spool", self.spool]
         command += ["--experiment", self.experiment, "--node-ip", self.nodes.ip, "--end-with", str(os.getpid())]
         command += ["--changed-since", f"{self.began_s:.3f}", *(("--url", url) if url else ())]
+        command += [] if self.request.has_default_watches else ["--no-event-files"]
         for option, globs in (("--watch", self.watch), ("--outputs", self.outputs)):
             for glob in globs:
                 command += [option, glob]

@@ -1,8 +1,7 @@
-"""Metrics that a job only prints: which rules hold for a run, and for which of its streams."""
+"""Metrics that a job only prints: which streams of a run have some by its rules."""
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,20 +10,15 @@ from functools import lru_cache
 from zlib import crc32
 
 from ranklog_collector.core.event_files import is_event_file
-from ranklog_collector.core.layout import INTERNAL
 from ranklog_collector.core.points import Names, Parsed
 from ranklog_collector.core.printed_lines import Matcher
 from ranklog_collector.core.printed_presets import PRESETS
-from ranklog_collector.core.printed_rules import ALL, AUTO, Rule, Rules, RulesError, load_rules
+from ranklog_collector.core.printed_rules import ALL, AUTO, Rule, Rules
 from ranklog_collector.reading.folder import ReadingError, RunFolder
-from ranklog_collector.reading.inside import open_inside
+from ranklog_collector.reading.rules import rules_of
 from ranklog_collector.reading.select import parse_ranks
 from ranklog_collector.reading.state import Stream
 
-RUN_RULES = f"{INTERNAL}/rules.toml"
-"""In a run folder; a run that has none takes those beside the experiments' folders."""
-ROOT_RULES = ".ranklog-rules.toml"
-RULES_BYTES_MAX = 1 << 20
 _NOT_OUTPUT = frozenset(("metrics", "artifact"))
 
 
@@ -56,7 +50,7 @@ def printed(folder: RunFolder, is_silent: bool) -> Iterator[Printed]:
     try:
         rules = _all(rules_of(folder), is_silent)
     except ReadingError:
-        return  # `complaint` tells; it must not hide what was logged
+        return  # who lists metrics tells it; it must not hide what was logged
     if not rules:
         return
     for stream in folder.state.streams.values():
@@ -65,48 +59,6 @@ def printed(folder: RunFolder, is_silent: bool) -> Iterator[Printed]:
         own = tuple(rule for rule in rules if _is_about(folder, stream, rule))
         if own:
             yield Printed(stream, _matcher(own), f"printed {crc32(repr(own).encode()):08x}", folder.path)
-
-
-def rules_of(folder: RunFolder) -> Rules:
-    """The rules of a run. Raises ReadingError if they are none."""
-    root = os.path.dirname(os.path.dirname(folder.path))
-    for where, name in ((folder.path, RUN_RULES), (root, ROOT_RULES)):
-        try:
-            file = open_inside(where, name)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise ReadingError(f"{where}/{name} cannot be read: {error.strerror or error}") from error
-        try:
-            status = os.fstat(file)
-            return read_rules(os.path.join(where, name), os.pread(file, RULES_BYTES_MAX + 1, 0), status.st_mtime_ns)
-        finally:
-            os.close(file)
-    return Rules()
-
-
-def complaint(folder: RunFolder) -> str | None:
-    """Why there are no printed metrics, if that is because of the rules."""
-    try:
-        rules_of(folder)
-    except ReadingError as error:
-        return str(error)
-    return None
-
-
-@lru_cache(maxsize=64)
-def read_rules(path: str, data: bytes, _changed_ns: int = 0) -> Rules:
-    """Read rules; `path` is for messages. Raises ReadingError."""
-    try:
-        if len(data) > RULES_BYTES_MAX:
-            raise RulesError(f"it is larger than {RULES_BYTES_MAX} bytes")
-        rules = load_rules(data.decode(), PRESETS)
-        for rule in rules.rules:
-            if rule.ranks:
-                parse_ranks(rule.ranks)
-    except (RulesError, ValueError) as error:
-        raise ReadingError(f"{path}: {error}") from error
-    return rules
 
 
 def _all(rules: Rules, is_silent: bool) -> tuple[Rule, ...]:
