@@ -14,6 +14,7 @@ import pytest
 from tests.system.conftest import require
 
 ROOT = Path(__file__).parents[2]
+MLFLOW = ROOT / ".venv-launchers" / "mlflow" / "bin" / "python"
 MACHINE = {"bench", "date", "cores", "load_before", "python_version"}
 CARRIED = {
     "mib_per_s",
@@ -105,7 +106,8 @@ def test_exec_compares_with_the_bare_command() -> None:
 def test_the_package_lists_its_benches() -> None:
     done = subprocess.run([sys.executable, "-m", "bench"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {line.split()[2].removeprefix("bench.") for line in done.stdout.splitlines()}
-    assert listed == {"throughput", "latency", "idle", "fan_in", "exec", "log_call", "aggregate", "ingest_points"}
+    of_points = {"log_call", "aggregate", "ingest_points", "mlflow_plugin", "mlflow_server"}
+    assert listed == {"throughput", "latency", "idle", "fan_in", "exec"} | of_points
 
 
 def test_log_call_measures_a_call_and_says_who_is_not_there() -> None:
@@ -128,6 +130,16 @@ def test_ingest_points_has_every_point_in_an_answer() -> None:
     costs = {"agent_cpu_s", "collector_cpu_s", "sealer_cpu_s", "sealer_mib"}
     assert result.keys() == MACHINE | {"rounds", "ranks", "steps", "complete"} | pace | costs
     assert result["complete"]
+
+
+def test_mlflow_server_is_asked_by_clients_and_beyond_them() -> None:
+    require(None if MLFLOW.exists() else f"{MLFLOW} is missing: run script/install-test-programs")
+    result = bench("mlflow_server", "--rounds", "1", "--share", "0.05", "--only", "ranklog")
+    ways = {
+        f"{way}_{figure}" for way in ("raw", "client") for figure in ("single_per_s", "batch_points_per_s", "history_s")
+    }
+    assert result.keys() == MACHINE | {"rounds", "ranklog"}
+    assert result["ranklog"].keys() == ways | {"log_metric_ms", "memory_mib"}
 
 
 def test_a_bench_that_cannot_measure_says_so_in_one_line(tmp_path: Path) -> None:

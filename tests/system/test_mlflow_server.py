@@ -202,6 +202,8 @@ def test_a_job_is_found_and_added_to_but_its_launcher_says_how_it_is(tmp_path: P
         ("runs/search", b'{"experiment_ids":["0"],"filter":"1=1 OR 1"}', "INVALID_PARAMETER_VALUE"),
         ("runs/search", b'{"experiment_ids":["0"],"page_token":"x"}', "INVALID_PARAMETER_VALUE"),
         ("runs/set-tag", b'{"run_id":"../../x","key":"a","value":"b"}', "RESOURCE_DOES_NOT_EXIST"),
+        ("runs/set-tag", b'{"run_id":"a\\u0000","key":"a","value":"b"}', "INVALID_PARAMETER_VALUE"),
+        ("runs/search", b'{"experiment_ids":["0"],"filter":"params.a = \'\\u0000\'"}', "INVALID_PARAMETER_VALUE"),
         ("runs/set-tag", b'{"run_id":"x","key":"\\ud800","value":"b"}', "INVALID_PARAMETER_VALUE"),
         ("experiments/create", b'{"name":"Default"}', "RESOURCE_ALREADY_EXISTS"),
     ],
@@ -232,6 +234,29 @@ def test_a_batch_is_taken_whole_or_not_at_all(api: Api) -> None:
     assert post(api, "runs/log-batch", json.dumps(body).encode())[0] == 400
     data = get(api, f"runs/get?run_id={run_id}")["run"]["data"]
     assert (data["metrics"], data["params"]) == ([], [{"key": "p", "value": "1"}])
+
+
+def test_who_has_no_token_is_told_so_in_mlflows_form(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret")
+    collector = CollectorProcess(tmp_path, None, "--http", "127.0.0.1:0", "--token-file", str(tmp_path / "token"))
+    collector.start()
+    try:
+        api = api_of(collector.log)
+        api.await_answer()
+        assert post(api, "runs/search", b"{}")[0] == 401
+        assert post(api, "runs/search", b"{}")[1]["error_code"] == "UNAUTHENTICATED"
+        answer = api.get("//api/2.0/mlflow/experiments/search?max_results=1", authorization="Bearer secret")
+        assert [one["name"] for one in answer.json()["experiments"]] == ["Default"]
+        assert api.get("//health").body == b"OK"
+    finally:
+        collector.kill()
+
+
+def test_folders_that_hold_no_runs_are_left_alone(collector: CollectorProcess, api: Api) -> None:
+    (collector.root / "notes").mkdir()
+    found = call(api, "experiments/search", max_results=10)["experiments"]
+    assert [one["name"] for one in found] == ["Default"]
+    assert list((collector.root / "notes").iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["..%2f..%2fsecret", "%2fetc%2fpasswd", "0/x/artifacts/..%2f..%2f..%2fsecret"])

@@ -11,6 +11,7 @@ from ranklog import experiment_record
 from ranklog.errors import UserError
 from ranklog.experiment_record import Record
 from ranklog.mlflow_api.ids import experiment_id as told_id
+from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.mlflow import names
 from ranklog_collector.mlflow.catalog.search import experiment_id as parse_id
 from ranklog_collector.mlflow.catalog.store import Catalog
@@ -145,8 +146,10 @@ class Experiments:
                 if entry.name.startswith(".") or not entry.is_dir():
                     continue
                 known = self._by_folder.get(entry.name)
-                if known is None:
+                if known is None and _is_experiment(entry.path):
                     self._enter(entry.name)
+                elif known is None:
+                    continue
                 elif self._seen[known.experiment_id] != self._growth(entry.name):
                     self._reload(entry.name)
         for one in list(self._by_id.values()):
@@ -218,6 +221,15 @@ def _experiment(folder: str, record: Record) -> Experiment:
         lifecycle_stage=ACTIVE if record.archived is None else DELETED,
         tags=record.tags,
     )
+
+
+def _is_experiment(path: str) -> bool:
+    """Whether a folder below the root is one, and not somebody's who keeps other things there."""
+    if os.path.exists(os.path.join(path, experiment_record.NAME)):
+        return True
+    with suppress(OSError), os.scandir(path) as entries:
+        return any(os.path.exists(os.path.join(entry.path, JOURNAL)) for entry in entries)
+    return False
 
 
 def _ms(time: datetime | None) -> int:

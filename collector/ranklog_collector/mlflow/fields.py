@@ -105,4 +105,6 @@ def run_id(request: Json) -> str:
 def _text(value: Any, path: str) -> str:
     if type(value) is not str:
         raise invalid_value(path, value, "it must be a text")
+    if "\0" in value:
+        raise invalid_value(path, value, "it must not have NUL in it")
     return value

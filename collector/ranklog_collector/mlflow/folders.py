@@ -114,6 +114,11 @@ def growth(path: str) -> str:
     return ":".join(sizes)
 
 
+def rest_part(growth: str) -> str:
+    """Of a growth what is about REST."""
+    return growth.partition(":")[2]
+
+
 def status_of(state: str) -> str:
     """What MLflow calls a state of the journal."""
     known = {name: status for status, name in _STATES.items()}

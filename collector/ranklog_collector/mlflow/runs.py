@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.mlflow.catalog.delta import Delta, take
 from ranklog_collector.mlflow.errors import INTERNAL, MISSING, UNAVAILABLE, MlflowError, invalid, missing
 from ranklog_collector.mlflow.experiments import Experiments
-from ranklog_collector.mlflow.folders import Folders, growth
+from ranklog_collector.mlflow.folders import Folders, growth, rest_part
 from ranklog_collector.mlflow.lines import Line, dump
 from ranklog_collector.mlflow.run import Run
 from ranklog_collector.reading.folder import ReadingError
@@ -35,6 +36,8 @@ RECENT_S = 1.0
 ENTRIES_MAX = 100_000
 """Metrics, parameters and tags of all runs in memory."""
 RUNS_MAX = 512
+_RUN_ID = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.\-]{0,255}")
+_LOOKS_MAX = 3
 
 log = logging.getLogger("ranklog.http")
 T = TypeVar("T")
@@ -192,6 +195,8 @@ class Runs:
 
     async def _load(self, run_id: str) -> Live:
         """Find a run in the catalog, or its folder."""
+        if not _RUN_ID.fullmatch(run_id):
+            raise missing(f"Run with id={run_id} not found")
         experiments = await self.experiments()
         run = await self.call(experiments.catalog.run, run_id)
         if run_id in self._live:  # somebody else was faster
@@ -213,7 +218,10 @@ class Runs:
         live.looked_s = time.monotonic()
         if growth(os.path.join(self._root, info.folder)) == info.seen:
             return
-        read = await self._read(info.folder, info.run_id)
+        for _ in range(_LOOKS_MAX):
+            read = await self._read(info.folder, info.run_id)
+            if rest_part(growth(os.path.join(self._root, info.folder))) == rest_part(read.info.seen):
+                break  # nothing came by REST while it was read
         live.run.replace(read)
         self._note(live.run)
 
@@ -231,8 +239,6 @@ class Runs:
 
     def _find(self, run_id: str) -> str | None:
         """In a thread: the folder of a run, below the root."""
-        if "/" in run_id or run_id in ("", ".", ".."):
-            return None
         found = glob(os.path.join(escape(self._root), "*", escape(run_id), JOURNAL))
         return (
             os.path.relpath(os.path.dirname(os.path.dirname(os.path.dirname(found[0]))), self._root) if found else None
