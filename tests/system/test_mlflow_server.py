@@ -18,6 +18,7 @@ from tests.support.collector_process import CollectorProcess
 from tests.support.http_api import Api, api_of
 from tests.support.launchers import REPOSITORY, VENVS
 from tests.support.pipeline import wait_until
+from tests.support.postgres import postgres, why_no_postgres
 from tests.support.ranklog_run import python, ranklog_run
 from tests.system.conftest import require
 
@@ -234,6 +235,38 @@ def test_a_batch_is_taken_whole_or_not_at_all(api: Api) -> None:
     assert post(api, "runs/log-batch", json.dumps(body).encode())[0] == 400
     data = get(api, f"runs/get?run_id={run_id}")["run"]["data"]
     assert (data["metrics"], data["params"]) == ([], [{"key": "p", "value": "1"}])
+
+
+def test_the_catalog_may_be_in_postgresql_and_be_changed_at_any_time(tmp_path: Path) -> None:
+    require(why_no_postgres())
+    with postgres() as url:
+        collector = CollectorProcess(tmp_path, None, "--http", "127.0.0.1:0", "--catalog", url)
+        collector.start()
+        try:
+            api = api_of(collector.log)
+            api.await_answer()
+            found = client("mlflow", api, "all")
+            common(found)
+        finally:
+            collector.kill()
+        assert not (collector.root / ".ranklog-catalog").exists()
+    later = CollectorProcess(tmp_path, None, "--http", "127.0.0.1:0")
+    later.start()
+    try:
+        api = api_of(later.log)
+        api.await_answer()
+        (one,) = (
+            one for one in call(api, "experiments/search", max_results=10)["experiments"] if one["name"] != "Default"
+        )
+        assert one["name"] == "Sweep: α/β"
+
+        def names() -> set[str]:
+            asked = {"experiment_ids": [one["experiment_id"]], "filter": "attributes.status != 'RUNNING'"}
+            return {run["info"]["run_name"] for run in call(api, "runs/search", **asked).get("runs", [])}
+
+        wait_until(lambda: names() == {"parent", "child", "failed"}, "the new catalog knows all runs")
+    finally:
+        later.kill()
 
 
 def test_who_has_no_token_is_told_so_in_mlflows_form(tmp_path: Path) -> None:
