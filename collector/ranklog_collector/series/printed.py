@@ -16,10 +16,11 @@ from ranklog_collector.core.printed_presets import PRESETS
 from ranklog_collector.core.printed_rules import ALL, AUTO, Rule, Rules
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.rules import rules_of
-from ranklog_collector.reading.select import parse_ranks
+from ranklog_collector.reading.select import RANKS, parse_ranks
 from ranklog_collector.reading.state import Stream
 
 _NOT_OUTPUT = frozenset(("metrics", "artifact"))
+_KNOWN_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,43 @@ def printed(folder: RunFolder, is_silent: bool) -> Iterator[Printed]:
         return  # who lists metrics tells it; it must not hide what was logged
     if not rules:
         return
+    choice = _choice(rules)
     for stream in folder.state.streams.values():
         if stream.role in _NOT_OUTPUT or stream.snapshot is not None or is_event_file(stream.path):
             continue
-        own = tuple(rule for rule in rules if _is_about(folder, stream, rule))
-        if own:
-            yield Printed(stream, _matcher(own), f"printed {crc32(repr(own).encode()):08x}", folder.path)
+        process = folder.state.processes.get(stream.node, stream.process)
+        chosen = choice.of(stream.role, stream.path, process.rank if process else None)
+        if chosen is not None:
+            yield Printed(stream, chosen.matcher, chosen.manner, folder.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    matcher: Matcher
+    manner: str
+
+
+class _Choice:
+    """Of some rules those that are about a stream; it is asked for every stream each time that anything is asked."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = [(rule, parse_ranks(rule.ranks) if rule.ranks else None) for rule in rules]
+        self._known: dict[tuple[str, str, int | None], _Chosen | None] = {}
+
+    def of(self, role: str, path: str, rank: int | None) -> _Chosen | None:
+        key = (role, path, rank)
+        if key not in self._known:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            own = tuple(rule for rule, ranks in self._rules if _is_about(rule, ranks, role, path, rank))
+            self._known[key] = _chosen(own) if own else None
+        return self._known[key]
+
+
+def _is_about(rule: Rule, ranks: RANKS | None, role: str, path: str, rank: int | None) -> bool:
+    if not any(role == one or fnmatchcase(path, one) for one in rule.streams):
+        return False
+    return ranks is None or any(rank in some for some in ranks)
 
 
 def _all(rules: Rules, is_silent: bool) -> tuple[Rule, ...]:
@@ -68,18 +100,14 @@ def _all(rules: Rules, is_silent: bool) -> tuple[Rule, ...]:
     return (*rules.rules, *(rule for name in names for rule in PRESETS[name]))
 
 
-def _is_about(folder: RunFolder, stream: Stream, rule: Rule) -> bool:
-    if not any(stream.role == one or fnmatchcase(stream.path, one) for one in rule.streams):
-        return False
-    if not rule.ranks:
-        return True
-    process = folder.state.processes.get(stream.node, stream.process)
-    return process is not None and any(process.rank in ranks for ranks in parse_ranks(rule.ranks))
+@lru_cache(maxsize=8)
+def _choice(rules: tuple[Rule, ...]) -> _Choice:
+    return _Choice(rules)
 
 
 @lru_cache(maxsize=64)
-def _matcher(rules: tuple[Rule, ...]) -> Matcher:
-    return Matcher(rules)
+def _chosen(rules: tuple[Rule, ...]) -> _Chosen:
+    return _Chosen(Matcher(rules), f"printed {crc32(repr(rules).encode()):08x}")
 
 
 @lru_cache(maxsize=4)
