@@ -4,10 +4,10 @@ import os
 from time import time
 
 from ranklog.ancestors import launcher_daemon
-from ranklog.capture import mlflow, record
+from ranklog.capture import record
 from ranklog.capture.terminal import without_terminal
 from ranklog.identity import detect, setting
-from ranklog.layout import default_folder
+from ranklog.layout import default_folder, relay_path
 from ranklog.run_id import choose
 
 TYPE_CHECKING = False
@@ -62,5 +62,15 @@ class Plan:
             told |= {f"OMPI_MCA_{name.lower()}": value for name, value in told.items()}
         else:
             told["RANKLOG_PROCESS"] = key
-            told |= mlflow.environment(self.folder, key, self.run_id, self._environ)
+            told |= self._of_mlflow(key)
         return inner | told | ({} if has_terminal else without_terminal(inner))
+
+    def _of_mlflow(self, key: str) -> dict[str, str]:
+        """What MLflow's client in the command is told; nothing is imported for it where there is nothing to tell."""
+        if not setting(self._environ, "RANKLOG_URL") and not os.path.exists(
+            relay_path(self.folder, os.uname().nodename)
+        ):
+            return {}
+        from ranklog.capture import mlflow
+
+        return mlflow.environment(self.folder, key, self.run_id, self._environ)
