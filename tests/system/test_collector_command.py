@@ -89,7 +89,8 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         async with Agent(collector.address) as agent:
             await agent.open(1)
             os.kill(collector.pid, signal.SIGTERM)
-            await agent.until(lambda: agent.farewell is not None)
+            # On a busy machine the connection may be gone before the farewell is read.
+            await agent.until(lambda: agent.farewell is not None or agent.status is not None)
             os.kill(collector.pid, signal.SIGTERM)
 
     asyncio.run(asyncio.wait_for(story(), 60))

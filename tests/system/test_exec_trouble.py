@@ -186,7 +186,8 @@ def test_killing_the_whole_group_at_once_loses_no_words(executor: Executor) -> N
     words = (sys.executable, "-c", code)
     with executor.start(*words, stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None
-        assert process.stdout.read() == b"last words\n"
+        # Passed on twice if exec was killed in the very call that did so: nobody could tell its heir.
+        assert process.stdout.read() in (b"last words\n", b"last words\n" * 2)
     assert process.returncode == -signal.SIGKILL
     until(executor.spool.ends, "its end is recorded")
     assert executor.spool.log() == b"last words\n"

@@ -12,7 +12,8 @@ from pathlib import Path
 from tests.support.pipeline import Pipeline, wait_until
 from tests.system.conftest import require
 
-SOON_S = 5.0
+SOON_S = 9.0
+"""Before everything is scanned again, which is every ten seconds."""
 """Well before a scan of everything comes round."""
 
 
