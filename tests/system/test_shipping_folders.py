@@ -13,8 +13,7 @@ from tests.support.pipeline import Pipeline, wait_until
 from tests.system.conftest import require
 
 SOON_S = 9.0
-"""Before everything is scanned again, which is every ten seconds."""
-"""Well before a scan of everything comes round."""
+"""Before a scan of everything comes round, which is every ten seconds."""
 
 
 def test_a_folder_that_is_made_later_is_mirrored_at_once(tmp_path: Path) -> None:
