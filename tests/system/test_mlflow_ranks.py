@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from ranklog import relay_place
+from ranklog.layout import agent_path
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.series.facts import facts
 from ranklog_collector.series.read import catalog, records
@@ -169,3 +171,30 @@ print(json.dumps([[each.info.run_id for each in found], run.info.run_id, name, m
     (line,) = (line for line in done.stdout.splitlines() if "[[" in line)
     found, run_id, name, missing = json.loads(line[line.index("[[") :])
     assert (found, name, missing) == ([run_id], "mine", "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_an_agent_that_dies_and_is_started_again_is_not_noticed(tmp_path: Path) -> None:
+    code = f"""
+import mlflow, os, pathlib
+with mlflow.start_run():
+    for step in range({STEPS}):
+        mlflow.log_metric("m", step, step=step)
+        if step == 10:
+            pathlib.Path("reached").touch()
+            while not os.path.exists("killed"):
+                pass
+"""
+    spool = tmp_path / "spool"
+    words = [sys.executable, "-m", "ranklog", "run", "--root", str(tmp_path / "runs"), "--run", "r1", "--"]
+    job = subprocess.Popen([*words, str(PYTHON), "-c", code], env=environment(spool), cwd=tmp_path)
+    try:
+        wait_until((tmp_path / "reached").exists, "the rank logs", 120)
+        (announcement,) = spool.rglob(os.path.basename(agent_path("", HERE)))
+        os.kill(json.loads(announcement.read_bytes())["pid"], signal.SIGKILL)
+        (tmp_path / "killed").touch()
+        assert job.wait(120) == 0
+    finally:
+        job.kill()
+        job.wait()
+    found = {(each.step, each.value) for each in records(RunFolder(str(tmp_path / "runs/default/r1")), "m").records}
+    assert found == {(step, step) for step in range(STEPS)}
