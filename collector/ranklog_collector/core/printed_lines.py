@@ -11,9 +11,10 @@ from ranklog_collector.core.points import Names, Parsed
 from ranklog_collector.core.printed_rules import Rule, compiled, one_of
 
 STATE_BYTES_MAX = 4096
-"""Of a line no more is looked at."""
+"""Of a line, as it is drawn once, no more is looked at."""
 NAME_BYTES_MAX = 200
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+_STATE = re.compile(rb"[^\r\b]+")
 _STEP_MAX = (1 << 63) - 1
 _PAIR = frozenset(("name", "value"))
 
@@ -35,24 +36,36 @@ class Matcher:
         rows, end = parsed.rows, offset
         for line in data.split(b"\n")[:-1]:
             begin, end = end, end + len(line) + 1
-            found = self.find(line)
-            if found is None:
-                continue
-            step, points = found
-            time = moment(end)
-            for place, (key, value) in enumerate(points):
-                rows.names.append(names.number("", key))
-                rows.kinds.append(SCALAR)
-                rows.times.append(time)
-                rows.at.append(begin)
-                rows.places.append(place)
-                rows.steps.append(step)
-                rows.values.append(value)
+            place = 0
+            for found_end, (step, metrics) in self._found(line):
+                time = moment(begin + found_end)
+                for key, value in metrics:
+                    rows.names.append(names.number("", key))
+                    rows.kinds.append(SCALAR)
+                    rows.times.append(time)
+                    rows.at.append(begin)
+                    rows.places.append(place)
+                    rows.steps.append(step)
+                    rows.values.append(value)
+                    place += 1
         return parsed
 
+    def _found(self, line: bytes) -> list[tuple[int, Found]]:
+        """What a line says, and where; one that is drawn again and again counts in its last state, or that of each step."""
+        if b"\r" not in line and b"\b" not in line:
+            found = self.find(line)
+            return [(len(line) + 1, found)] if found is not None else []
+        states = [(state.end(), state[0]) for state in _STATE.finditer(line) if state[0].strip()]
+        of_step: dict[int | None, tuple[int, Found]] = {}
+        for index, (end, state) in enumerate(states):
+            found = self.find(state)
+            if found is not None and (found[0] is not None or index + 1 == len(states)):
+                of_step[found[0]] = (end, found)
+        return list(of_step.values())
+
     def find(self, line: bytes) -> Found | None:
-        """What a line says; None if nothing."""
-        state = last_state(line)
+        """What a line says that is drawn once; None if nothing."""
+        state = plain(line)
         matching: list[int] = sorted(self._any.Match(state) or ())
         for index in matching:
             found = self._rules[index].find(state)
@@ -82,14 +95,10 @@ class _Ready:
         return (step, [(self._rule.prefix + name, value) for name, value in points.items()]) if points else None
 
 
-def last_state(line: bytes) -> bytes:
-    """What of a line is to be seen in the end: a bar that is drawn again and again counts once."""
-    if b"\r" in line or b"\b" in line:
-        states = [state for state in re.split(rb"[\r\b]+", line) if state.strip()]
-        line = states[-1] if states else b""
-    if b"\x1b" in line:
-        line = _ESCAPE.sub(b"", line[:STATE_BYTES_MAX])
-    return line[:STATE_BYTES_MAX]
+def plain(state: bytes) -> bytes:
+    """What is looked at of a line, without what only colours it or moves the cursor."""
+    state = state[:STATE_BYTES_MAX]
+    return _ESCAPE.sub(b"", state) if b"\x1b" in state else state
 
 
 def _metrics(groups: dict[str, bytes | None]) -> Iterator[Metric]:

@@ -20,6 +20,8 @@ from ranklog_collector.reading.select import RANKS, parse_ranks
 from ranklog_collector.reading.state import Stream
 
 _NOT_OUTPUT = frozenset(("metrics", "artifact"))
+_VERSION = 1
+"""Of how rules are applied: if another one finds other points, segments that this one has made are none."""
 _KNOWN_MAX = 100_000
 
 
@@ -107,7 +109,7 @@ def _choice(rules: tuple[Rule, ...]) -> _Choice:
 
 @lru_cache(maxsize=64)
 def _chosen(rules: tuple[Rule, ...]) -> _Chosen:
-    return _Chosen(Matcher(rules), f"printed {crc32(repr(rules).encode()):08x}")
+    return _Chosen(Matcher(rules), f"printed {_VERSION} {crc32(repr(rules).encode()):08x}")
 
 
 @lru_cache(maxsize=4)

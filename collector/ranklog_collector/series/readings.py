@@ -16,6 +16,8 @@ from ranklog_collector.series.event_blocks import parse_records, record_blocks
 from ranklog_collector.series.printed import printed
 
 RESOURCES = "resources"
+_VERSION = 1
+"""Of how event files are read: if another one finds other points, segments that this one has made are none."""
 _SUBMITTER = "submitter-"
 """Begins the keys of those who only tag a run from outside."""
 
@@ -57,4 +59,4 @@ def _event_files(streams: list[Stream]) -> Iterator[Reading]:
         for stream in own:
             label = label_of[stream.path]
             taking = partial(parse_records, file=stream.path, label=label)
-            yield Reading(stream, f"tfevents {label}\n{stream.path}", record_blocks, taking)
+            yield Reading(stream, f"tfevents {_VERSION} {label}\n{stream.path}", record_blocks, taking)

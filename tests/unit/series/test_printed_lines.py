@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ranklog_collector.core.points import Names
-from ranklog_collector.core.printed_lines import NAME_BYTES_MAX, STATE_BYTES_MAX, Matcher, last_state
+from ranklog_collector.core.printed_lines import NAME_BYTES_MAX, STATE_BYTES_MAX, Matcher, plain
 from ranklog_collector.core.printed_presets import PRESETS
 from ranklog_collector.core.printed_rules import Rule, RulesError, load_rules
 
@@ -25,6 +25,19 @@ MEGATRON = (
     "grad norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |"
 )
 IMAGENET = "Epoch: [0][  10/5005]\tTime  0.210 ( 0.430)\tLoss 6.9012e+00 (7.0012e+00)\tAcc@1   0.00 (  0.11)"
+
+
+def said(line: bytes, matcher: Matcher = ALL) -> list[tuple[int | None, dict[str, Any]]]:
+    """The steps and metrics of a line, found one by one as points."""
+    names = Names()
+    points = matcher.parse(line + b"\n", 0, names, lambda end: end).points
+    assert len(set(points.places.tolist())) == len(points)
+    found: dict[tuple[int | None, int], dict[str, Any]] = {}
+    for row in range(len(points)):
+        is_logged = points.is_logged is None or bool(points.is_logged[row])
+        step = int(points.steps[row]) if is_logged else None
+        found.setdefault((step, int(points.times[row])), {})[names.all[points.names[row]][1]] = points.values[row]
+    return [(step, metrics) for (step, _), metrics in found.items()]
 
 
 @pytest.mark.parametrize(
@@ -106,9 +119,7 @@ IMAGENET = "Epoch: [0][  10/5005]\tTime  0.210 ( 0.430)\tLoss 6.9012e+00 (7.0012
     ],
 )
 def test_lines_of_trainers(line: str, step: int | None, metrics: dict[str, Any]) -> None:
-    found = ALL.find(line.encode())
-    assert found is not None
-    assert (found[0], dict(found[1])) == (step, metrics)
+    assert said(line.encode()) == [(step, metrics)]
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "NaN", "-Infinity"])
@@ -135,7 +146,7 @@ def test_numbers_that_are_none_are_numbers_too(text: str) -> None:
     ],
 )
 def test_other_lines_say_nothing(line: str) -> None:
-    assert ALL.find(line.encode()) is None
+    assert said(line.encode()) == []
 
 
 def test_the_first_rule_that_finds_something_takes_the_line() -> None:
@@ -159,9 +170,16 @@ def test_lines_have_offsets_and_the_times_of_their_ends() -> None:
     assert parsed.damaged == 0
 
 
+def test_a_bar_that_is_drawn_on_one_line_all_the_time_counts_once_for_each_step() -> None:
+    drawn = [
+        f"\rEpoch {epoch}: {10 * n}%|#| {n}/10 [00:00<00:00, loss={epoch}.{n}]" for epoch in (0, 1) for n in range(10)
+    ]
+    assert said("".join(drawn).encode()) == [(0, {"loss": 0.9}), (1, {"loss": 1.9})]
+
+
 def test_only_the_beginning_of_a_line_is_looked_at() -> None:
     assert ALL.find(b"x" * STATE_BYTES_MAX + b"Train Epoch: 1 [640/60000 (1%)]\tLoss: 2.3") is None
-    assert len(last_state(b"a" * (1 << 20) + b"\r" + b"b" * (1 << 20))) == STATE_BYTES_MAX
+    assert len(plain(b"\x1b[1m" + b"b" * (1 << 20))) == STATE_BYTES_MAX - 4
     name = "a" * (NAME_BYTES_MAX + 1)
     assert ALL.find(f"{{'{name}': 1}}".encode()) is None
 
