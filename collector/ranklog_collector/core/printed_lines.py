@@ -51,7 +51,7 @@ class Matcher:
         return parsed
 
     def _found(self, line: bytes) -> list[tuple[int, Found]]:
-        """What a line says, and where; one that is drawn again and again counts in its last state, or that of each step."""
+        """What a line says, and where; one that is drawn repeatedly counts in its last state, or that of each step."""
         if b"\r" not in line and b"\b" not in line:
             found = self.find(line)
             return [(len(line) + 1, found)] if found is not None else []
