@@ -1,2 +1,1 @@
-"""The HTTP API (docs/reference/http.md): a process of its own that touches nothing that the collector writes
-(docs/decisions/0008)."""
+"""The HTTP API (docs/reference/http.md): a process of its own that touches nothing that the collector writes."""
