@@ -66,9 +66,6 @@ def _measured(name: str, share: float) -> Figures:
         SERVERS[name](folder) as (port, server),
     ):
         link = Link(port)
-        calls = [_singles(link.new_run(), singles) for _ in range(CLIENTS)]
-        lots = [_batches(link.new_run(), batches) for _ in range(CLIENTS)]
-        raw_single_s, raw_batch_s = _raced(port, calls), _raced(port, lots)
         history = link.new_run()
         for request in _batches(history, HISTORY_BATCHES, "history"):
             link.ask(request)
@@ -82,6 +79,9 @@ def _measured(name: str, share: float) -> Figures:
         single = _clients(port, "single", singles, runs)
         batch = _clients(port, "batch", batches, runs)
         read = _clients(port, "history", 1, [history])
+        calls = [_singles(link.new_run(), singles) for _ in range(CLIENTS)]
+        lots = [_batches(link.new_run(), batches) for _ in range(CLIENTS)]
+        raw_single_s, raw_batch_s = _raced(port, calls), _raced(port, lots)
         return {
             "raw_single_per_s": CLIENTS * singles / raw_single_s,
             "raw_batch_points_per_s": CLIENTS * batches * BATCH / raw_batch_s,
