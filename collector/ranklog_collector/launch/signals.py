@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
+LOOK_AGAIN_S = 1.0
+"""How often children are asked for without a signal: one that a library's thread was given is lost."""
 SENT_BY_KERNEL = 0x80
 """SI_KERNEL: what a terminal's keys cause has it, what `kill` sends has not."""
 
@@ -50,10 +52,10 @@ class Signals:
 
     def _wait(self) -> None:
         while True:
-            info = signal.sigwaitinfo(self._numbers | {signal.SIGCHLD})
+            info = signal.sigtimedwait(self._numbers | {signal.SIGCHLD}, LOOK_AGAIN_S)
             if self._is_ending:
                 return
-            if info.si_signo == signal.SIGCHLD:
+            if info is None or info.si_signo == signal.SIGCHLD:
                 self._loop.call_soon_threadsafe(self._on_child)
             else:
                 self._loop.call_soon_threadsafe(self._on_signal, info.si_signo, info.si_code == SENT_BY_KERNEL)
