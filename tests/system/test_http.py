@@ -66,6 +66,7 @@ def cli(pipeline: Pipeline, *words: str) -> list[Any]:
 
 def test_a_job_is_told_as_the_commands_tell_it(pipeline: Pipeline, api: Api) -> None:
     run_ranks(pipeline)
+    wait_until(lambda: api.get("/runs/r1").status == 200, "the run is there")
     wait_until(lambda: len(api.lines("r1")) == RANKS * LINES, "all lines are there")
     assert pipeline.agent.stop() == 0
     wait_until(lambda: api.json("/runs?state=completed")["runs"], "the run has ended")
