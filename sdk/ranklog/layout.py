@@ -160,6 +160,17 @@ def _is_usable(folder: str) -> bool:
     return status.st_uid == os.getuid() and status.st_mode & 0o170000 == 0o040000 and os.access(folder, os.W_OK)
 
 
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this number, be it another user's."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return pid > 0
+
+
 def prepare(folder: str, *names: str) -> None:
     """Make a spool and these folders in it. Raises SpoolError."""
     try:

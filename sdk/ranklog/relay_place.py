@@ -6,7 +6,7 @@ Whoever starts an agent makes its socket; what clients say until the agent takes
 
 import os
 
-from ranklog.layout import prepare, relay_path
+from ranklog.layout import is_alive, prepare, relay_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def join(folder: str, hostname: str) -> str:
 def find(folder: str, hostname: str) -> "str | None":
     """Give the relay's URL, if one of those who have its socket lives."""
     url, pids = _read(folder, hostname)
-    return url if url and any(_is_alive(pid) for pid in pids) else None
+    return url if url and any(is_alive(pid) for pid in pids) else None
 
 
 def _listen(port: int) -> "sockets.socket":
@@ -92,13 +92,3 @@ def _write(folder: str, hostname: str, url: str, pids: "list[int]") -> None:
     finally:
         os.close(file)
     os.rename(fresh, path)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return pid > 0

@@ -4,7 +4,7 @@ import os
 
 from ranklog.ancestors import Daemon
 from ranklog.identity import job_ids, setting
-from ranklog.layout import agent_path, own_folders, safe_name
+from ranklog.layout import agent_path, is_alive, own_folders, safe_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,19 +92,9 @@ def _read_announcement(path: str, hostname: str) -> tuple[int, str]:
     record = loads(raw or b"")
     if record["hostname"] != hostname or not record["run_id"]:
         raise ValueError("another node's")
-    if not _is_alive(int(record["pid"])):
+    if not is_alive(int(record["pid"])):
         raise ValueError("left over from an agent that is gone")
     return int(record["start_ns"]), str(record["run_id"])
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return pid > 0
 
 
 def _utc(now_s: float) -> str:

@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from ranklog.points.reading import LINE_BYTES_MAX, salvaged
 from ranklog_collector.core.point_columns import Ints
 
-LINE_BYTES_MAX = 16 << 20
-"""Longer lines are skipped."""
-_BEGINNING = b'{"t":'
-_BEGINNINGS_MAX = 64
-"""In so many places of a damaged line the next writer's is looked for."""
 _ALONE = 16
 """So many lines are no longer halved to find the damaged one."""
 _NEWLINE = 10
@@ -78,14 +74,7 @@ class Lines:
         if not line.strip(b"\0 \r\t"):
             return None  # nothing was lost
         self.damaged += 1
-        end = len(line)
-        for _ in range(_BEGINNINGS_MAX):
-            end = line.rfind(_BEGINNING, 0, end)
-            if end < 0:
-                break
-            if (found := _object(line[end:])) is not None:
-                return found
-        return None
+        return salvaged(line)
 
 
 def _object(line: bytes) -> Line | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ranklog_collector.core.point_lines import LINE_BYTES_MAX
+from ranklog.points.reading import LINE_BYTES_MAX
 
 BLOCK_BYTES = 4 << 20
 

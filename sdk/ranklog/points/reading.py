@@ -11,6 +11,7 @@ from ranklog.points.line import START
 from ranklog.points.values import read
 
 LINE_BYTES_MAX = 16 << 20
+"""Longer lines are skipped."""
 STARTS_MAX = 64
 """In so many places of a damaged line the next writer's is looked for."""
 FILE_KINDS = frozenset(("image", "confusion_matrix", "accuracy_table", "predictions", "residuals"))
@@ -21,7 +22,7 @@ Line = dict[str, Any]
 def lines(raw: bytes) -> Iterator[Line]:
     """Yield the lines that say something; a last one without its end is not there yet."""
     for text in raw[: raw.rfind(b"\n") + 1].split(b"\n"):
-        if text and len(text) <= LINE_BYTES_MAX and (found := _parsed(text)) is not None:
+        if text and len(text) <= LINE_BYTES_MAX and (found := _object(text) or salvaged(text)):
             yield found
 
 
@@ -68,17 +69,16 @@ def _shaped(line: Line) -> tuple[str, Any] | None:
     return None
 
 
-def _parsed(text: bytes) -> Line | None:
-    """Read a line, or what stands in it behind a piece of another that a full disk cut short."""
-    found, at = _object(text), len(text)
+def salvaged(text: bytes) -> Line | None:
+    """Read what stands in a line behind a piece of another that a full disk cut short."""
+    at = len(text)
     for _ in range(STARTS_MAX):
-        if found is not None:
-            break
         at = text.rfind(START, 0, at)
         if at < 0:
-            break
-        found = _object(text[at:])
-    return found
+            return None
+        if (found := _object(text[at:])) is not None:
+            return found
+    return None
 
 
 def _object(text: bytes) -> Line | None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ranklog import spool
+from ranklog.layout import is_alive
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def _process(folder: str, record: spool.ProcessRecord) -> Process:
         end = spool.parse_exit(_read(spool.exit_path(folder, record.key)))
     except (OSError, spool.SpoolError):
         is_here = record.hostname == os.uname().nodename
-        state = "running" if not is_here or _is_alive(record.pid) else "lost"
+        state = "running" if not is_here or is_alive(record.pid) else "lost"
     else:
         end_ns, exit_code = end.end_ns, end.exit_code
         state = "failed" if end.signal is not None or end.exit_code not in (0, None) else "completed"
@@ -57,16 +58,6 @@ def _process(folder: str, record: spool.ProcessRecord) -> Process:
         end_ns,
         exit_code,
     )
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return pid > 0
 
 
 def _read(path: str) -> bytes:

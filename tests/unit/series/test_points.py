@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ranklog_collector.core.point_lines import LINE_BYTES_MAX
+from ranklog.points.reading import LINE_BYTES_MAX
 from ranklog_collector.core.point_totals import Totals, TotalsError, load_totals
 from ranklog_collector.core.point_values import KINDS, TYPES, decode
 from ranklog_collector.core.points import Fact, Parsed, parse
