@@ -38,12 +38,14 @@ def _drain(sources: "Sequence[Source]") -> None:
     for source in sources:
         poller.register(source.ours, POLLIN)
     until_s = monotonic() + DESCENDANTS_S
-    while any(source.is_open for source in sources) and monotonic() < until_s and poller.poll(QUIET_S * 1000):
+    while any(source.is_open for source in sources) and poller.poll(QUIET_S * 1000):
         for source in sources:
             if source.is_open:
                 source.take(monotonic())
                 if not source.is_open:
                     poller.unregister(source.ours)
+        if monotonic() >= until_s:
+            break
 
 
 def _has_died(pid: int) -> bool:

@@ -45,7 +45,7 @@ class Relay:
         self._last_output_s = monotonic()
         self._is_told_to_end = False
         self._poller = epoll()
-        self._handlers: dict[int, Callable[[float], None]] = {}
+        self._handlers: dict[int, Callable[[float], object]] = {}
         self._listen(inbox.fileno(), self._on_signals)
         self._ledger.has_witness = witness is not None
         if witness is not None:
@@ -66,9 +66,15 @@ class Relay:
         ended_s = monotonic()
         while any(source.is_open for source in self._sources):
             quiet_s = max(self._last_output_s, ended_s) + QUIET_S
-            if monotonic() >= min(quiet_s, ended_s + DESCENDANTS_S):
+            until_s = min(quiet_s, ended_s + DESCENDANTS_S)
+            if monotonic() < until_s:
+                self._step(until_s)
+                continue
+            # Time may have passed without the processor for us, or for the kernel's thread that hands output over:
+            # only a read tells whether there is any.
+            heard = [self._hear(source, monotonic()) for source in self._sources if source.is_open]
+            if not any(heard) or until_s < quiet_s:
                 break
-            self._step(min(quiet_s, ended_s + DESCENDANTS_S))
 
     def settle(self) -> None:
         """Give a full disk a last chance."""
@@ -119,18 +125,21 @@ class Relay:
                 due_s.append(source.console.due_s)
         return min((each for each in due_s if each is not None), default=inf)
 
-    def _listen(self, number: int, handler: "Callable[[float], None]") -> None:
+    def _listen(self, number: int, handler: "Callable[[float], object]") -> None:
         self._poller.register(number, EPOLLIN)
         self._handlers[number] = handler
 
     def _listen_to_output(self, source: Source) -> None:
-        def on_output(now_s: float) -> None:
-            if source.take(now_s):
-                self._last_output_s = now_s
-            if not source.is_open:
-                self._poller.unregister(source.ours)
+        self._listen(source.ours, lambda now_s: self._hear(source, now_s))
 
-        self._listen(source.ours, on_output)
+    def _hear(self, source: Source, now_s: float) -> bool:
+        """Take what a terminal gives; whether that was anything."""
+        is_news = source.take(now_s)
+        if is_news:
+            self._last_output_s = now_s
+        if not source.is_open:
+            self._poller.unregister(source.ours)
+        return is_news
 
     def _on_witness(self, witness: int, now_s: float) -> None:
         numbers = os.read(witness, 4096)
