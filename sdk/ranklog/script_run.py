@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CODE = "code"
 """The copy of the source folder."""
 LIVE = ("NotStarted", "Queued", "Preparing", "Running", "CancelRequested")
+BROKEN_OFF = ("Failed", "NotResponding")
 IGNORED_WITH_RUN_CONFIG = "compute_target, environment, distributed_job_config, max_run_duration_seconds"
 
 
@@ -106,8 +107,8 @@ class ScriptRun(Run):
             status = self._status_without_folder(submission)
         if submission is None or not submission.is_canceled:
             return status
-        # A launcher that was asked to end may say that it has failed.
-        return "CancelRequested" if status in LIVE else "Canceled" if status == "Failed" else status
+        # A launcher that was asked to end may say that it has failed, or be killed before it can say anything.
+        return "CancelRequested" if status in LIVE else "Canceled" if status in BROKEN_OFF else status
 
     def get_details(self) -> dict[str, Any]:
         """All that is known, with `runDefinition` as it was submitted."""

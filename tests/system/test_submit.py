@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -190,6 +191,20 @@ def test_a_job_that_does_not_heed_is_killed(experiment: Experiment, monkeypatch:
     await_output(run, "here")
     run.cancel()
     assert run.wait_for_completion()["status"] == "Canceled"
+
+
+def test_one_that_is_killed_while_it_ends_is_canceled_too(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = experiment.submit(config(experiment, "hang"))
+    await_output(run, "here")
+    # As a scheduler does that has lost its patience: nothing of the job can say how it ended.
+    asked_to_end = os.kill
+    monkeypatch.setattr(os, "kill", lambda pid, _: asked_to_end(pid, signal.SIGKILL))
+    run.cancel()
+    monkeypatch.undo()
+    wait_until(lambda: run.get_status() not in ("Running", "CancelRequested"), "it has ended")
+    assert run.get_status() == "Canceled"
 
 
 def test_a_job_may_not_run_for_longer_than_is_said(experiment: Experiment) -> None:
