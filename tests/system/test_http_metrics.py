@@ -25,6 +25,8 @@ run.child_run(name="inner").log("accuracy", 0.5)
 while not os.path.exists("go"):
     time.sleep(0.05)
 run.log("loss", 100.0, step=10)
+while not os.path.exists("end"):
+    time.sleep(0.05)
 """
 
 
@@ -51,12 +53,15 @@ def test_points_are_told_while_the_job_runs(tmp_path: Path) -> None:
         assert api.json(f"/runs/{child}")["display_name"] == "inner"
         (record,) = api.json(f"/runs/{child}/metrics/records")["records"]
         assert (record["key"], record["value"], record["run_id"]) == ("accuracy", 0.5, child)
+        # With the job the server ends.
+        (tmp_path / "end").touch()
         assert live.end().code == 0
 
 
 def test_the_commands_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(TRAIN)
     (tmp_path / "go").touch()
+    (tmp_path / "end").touch()
     words = ("--http", "127.0.0.1:0", "-n", "2", "--", *command_that_asks(tmp_path))
     done = subprocess.run(command(*words), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
