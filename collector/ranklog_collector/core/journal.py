@@ -194,6 +194,17 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Stacks:
+    """Agents were asked for the stacks of their processes; `why` is asked or silence."""
+
+    kind: ClassVar[str] = "stacks"
+    request: str
+    nodes: tuple[str, ...]
+    why: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The collector was shut down in order."""
 
@@ -218,6 +229,7 @@ Entry = Union[  # noqa: UP007 - get_args() below
     Pause,
     Resume,
     State,
+    Stacks,
     Stopped,
 ]
 
@@ -298,6 +310,8 @@ def _entry(loaded: Record) -> Entry | None:
     try:
         if "seen" in values:
             values["seen"] = tuple((int(pos), int(time)) for pos, time in values["seen"])
+        if "nodes" in values:
+            values["nodes"] = tuple(str(node) for node in values["nodes"])
         entry: Entry = cls(**values)
     except (TypeError, ValueError):  # a required field is missing, or the pairs are none
         return None

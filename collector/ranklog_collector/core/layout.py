@@ -22,6 +22,9 @@ INTERNAL = ".ranklog"
 JOURNAL = f"{INTERNAL}/journal/events.jsonl"
 INCOMING = f"{INTERNAL}/incoming"
 METRICS = f"{INTERNAL}/metrics"
+STACKS = f"{INTERNAL}/stacks"
+REQUESTS = f"{INTERNAL}/requests"
+"""What somebody asks of the collector that holds the folder."""
 API_POINTS = f"{METRICS}/api"
 """Points that came by REST: no node may have this folder."""
 
@@ -40,7 +43,7 @@ _OF_NODE = {
     "release_cmd": "logs/azureml/sidecar/{node}/release_cmd.txt",
 }
 ROLES = frozenset(
-    (*_JOB_WIDE, *_OF_NODE, "stdout", "stderr", "log", "output_file", "metrics", "azureml_log", "artifact")
+    (*_JOB_WIDE, *_OF_NODE, "stdout", "stderr", "log", "output_file", "metrics", "azureml_log", "artifact", "stacks")
 )
 
 
@@ -160,6 +163,8 @@ class Layout:
         if key.role == "metrics":
             kind = f".{safe_component(key.name)}" if key.name else ""
             return f"{METRICS}/{safe_component(key.node)}/{safe_component(key.process or 'node')}{kind}.jsonl"
+        if key.role == "stacks":
+            return f"{STACKS}/{safe_component(key.node)}.jsonl"
         if key.role == "artifact":
             return _not_ours(safe_relative(key.name))
         folder = self.folder_of(key.node)

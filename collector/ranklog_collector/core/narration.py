@@ -60,6 +60,8 @@ class Narrator:
                 return "resumed: the run folder can be written again"
             case journal.State():
                 return self._state(entry)
+            case journal.Stacks():
+                return self._stacks(entry)
             case journal.Stopped():
                 return "the collector was shut down"
             case _:
@@ -111,6 +113,11 @@ class Narrator:
         if entry.state == "running":
             return "the run is running"
         return _ENDS.get(entry.state)
+
+    def _stacks(self, entry: journal.Stacks) -> str:
+        where = f"{len(entry.nodes)} node{'' if len(entry.nodes) == 1 else 's'}"
+        reason = "; the job has said nothing for long" if entry.why == "silence" else ""
+        return f"the stacks of the processes on {where} are asked for{reason}"
 
     def _note(self, entry: journal.Stream | journal.Path | journal.Segment) -> None:
         if isinstance(entry, journal.Segment):

@@ -145,6 +145,10 @@ def _pause(state: RunState, entry: journal.Pause) -> None:
     state.pause = entry
 
 
+def _stacks(state: RunState, entry: journal.Stacks) -> None:
+    state.stack_requests[entry.request] = entry
+
+
 def _resume(state: RunState, entry: journal.Resume) -> None:
     state.pause = None
 
@@ -174,5 +178,6 @@ _HANDLERS: dict[type, Any] = {
     journal.Pause: _pause,
     journal.Resume: _resume,
     journal.State: _state,
+    journal.Stacks: _stacks,
     journal.Stopped: _stopped,
 }

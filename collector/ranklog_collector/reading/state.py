@@ -87,6 +87,8 @@ class RunState:
     state: str = "running"
     state_time: int = 0
     pause: journal.Pause | None = None
+    stack_requests: dict[str, journal.Stacks] = field(default_factory=dict)
+    """When agents were asked for stacks, by the request's id."""
     is_stopped: bool = False
     """Whether the collector was shut down in order, with nothing after it."""
     heard: int = 0
