@@ -28,9 +28,7 @@ _FAILURE = b"""Traceback (most recent call last):
     hidden = self.layers[index](hidden)
 torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.50 GiB (GPU 5; 79.15 GiB total capacity)
 """
-_VICTIM = (
-    b"[rank" + _RANK + b"]: RuntimeError: [../gloo/transport/tcp/pair.cc:534] Connection closed by peer [%b]:23456\n"
-)
+_VICTIM = b"[rank%b]: RuntimeError: [../gloo/transport/tcp/pair.cc:534] Connection closed by peer [%b]:23456\n"
 
 
 class Output(NamedTuple):
@@ -169,6 +167,8 @@ def _end(rank: int, ranks: int, stop_ns: int) -> list[journal.Entry]:
         "exit_code": 1 if is_first else None,
         "signal": None if is_first else 15,
         "signal_name": None if is_first else "SIGTERM",
+        "asked_signal": None if is_first else 15,
+        "asked_ns": None if is_first else end_ns - 10_000_000,
     }
     return [journal.Process(_node(rank // RANKS_PER_NODE), _key(rank), "exited", end_ns, record)]
 
