@@ -14,9 +14,10 @@ from typing import Any
 import click
 
 from ranklog import identity, spool
+from ranklog.launcher_files import PRESETS
 from ranklog_agent import app
 from ranklog_agent.config import Config, Tls
-from ranklog_agent.core.rules import PRESETS, Mode, Rule, preset
+from ranklog_agent.core.rules import Mode, Rule, preset
 from ranklog_agent.errors import AgentError
 
 FILE = click.Path(exists=True, dir_okay=False)

@@ -1,6 +1,7 @@
 """Which files to watch, and what a path says about the rank that writes it.
 
-A rule is a glob with, perhaps, a regular expression over the path. The presets are the layouts that launchers leave.
+A rule is a glob with, perhaps, a regular expression over the path. The presets are the layouts that launchers leave
+(`ranklog.launcher_files`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from ranklog.launcher_files import PRESETS
 from ranklog_agent.core.facts import StreamName, spelled
 
 _GLOB_PART = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]*\]")
@@ -120,30 +122,6 @@ def _match(rule: Rule, path: str, groups: dict[str, str | None]) -> Match:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text else None
-
-
-PRESETS: dict[str, list[tuple[str, str]]] = {
-    "openmpi": [
-        # Open MPI 4: mpirun --output-filename DIR; Open MPI 5: mpirun --output dir=DIR
-        ("**", r"/(?:\d+|pr?terun-[^/]*@\d+)/rank\.(?P<rank>\d+)/(?P<stream>stdout|stderr)$"),
-        # Open MPI 5: mpirun --output file=DIR/x
-        ("**", r"\.pr?terun-[^/]*@\d+\.(?P<rank>\d+)\.(?P<stream>out|err)$"),
-    ],
-    "torchrun": [
-        # torchrun --log-dir DIR --redirects 3
-        ("**", r"/attempt_(?P<attempt>\d+)/(?P<local_rank>\d+)/(?P<stream>stdout|stderr)\.log$"),
-    ],
-    "slurm": [
-        # srun --output=DIR/%j_%t_%N.out --error=DIR/%j_%t_%N.err
-        ("**", r"/\d+_(?P<rank>\d+)_[^/_]+\.(?P<stream>out|err)$"),
-        ("**", r"/(?P<name>slurm-[^/]+\.out)$"),
-    ],
-    "kubernetes": [
-        # /var/log/pods/<namespace>_<pod>_<uid>/<container>/<restart>.log, in CRI format
-        ("**/*.log", r"/(?P<name>[^/]+/[^/]+/\d+\.log)$"),
-    ],
-}
-"""Layout of each launcher's files below a folder: (glob, regular expression)."""
 
 
 def preset(name: str, folder: str) -> list[Rule]:

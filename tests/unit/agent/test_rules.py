@@ -38,6 +38,8 @@ def test_globs(pattern: str, path: str, fits: bool) -> None:
         ("torchrun", "/l/none_8k2x/attempt_2/1/stdout.log", "stdout", None, 1, 2),
         ("slurm", "/l/20_5_node0.out", "stdout", 5, None, 0),
         ("slurm", "/l/20_5_node0.err", "stderr", 5, None, 0),
+        ("mpich", "/l/out.7.node0", "stdout", 7, None, 0),
+        ("mpich", "/l/err.7", "stderr", 7, None, 0),
     ],
 )
 def test_presets_read_ranks_out_of_paths(
