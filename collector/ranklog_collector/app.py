@@ -64,6 +64,7 @@ async def serving(config: Config) -> AsyncIterator[Collector]:
         threads,
         config.limits.runs_max,
         config.limits.streams_max,
+        config.stacks_after_silence_s,
     )
     server = grpc.aio.server(options=_options(config))
     server.add_generic_rpc_handlers((IngestService(runs, config.token, config.limits).handler(),))

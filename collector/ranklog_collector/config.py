@@ -70,6 +70,8 @@ class Config:
     """What agents have to show."""
     tls: Tls | None = None
     limits: Limits = field(default_factory=Limits)
+    stacks_after_silence_s: float = 0.0
+    """So long a job has to be silent for its stacks to be asked for; 0: that is left to people."""
 
     @property
     def is_open(self) -> bool:

@@ -13,6 +13,8 @@ from ranklog_collector.core.run_state import Source
 from ranklog_collector.ingest.handles import Handles
 from ranklog_proto.v1 import ingest_pb2 as pb
 
+STACKS_MAX = 16
+
 
 class Outbox:
     """Notes of one session. A handle is freed when its segment's close is confirmed, which is here."""
@@ -26,6 +28,7 @@ class Outbox:
         self._acking: dict[int, None] = {}
         self._facts: dict[str, pb.ProcessAck] = {}
         self._clock: tuple[int, int] | None = None
+        self._stacks: dict[str, pb.DumpStacks] = {}
         self._farewell: pb.Farewell.Reason | None = None
         self._news = asyncio.Event()
 
@@ -63,6 +66,13 @@ class Outbox:
         self._clock = (agent_time, received_time)
         self._news.set()
 
+    def dump_stacks(self, message: pb.DumpStacks) -> None:
+        """Ask for stacks; of many requests that an agent has not even read, the latest count."""
+        self._stacks[message.request] = message
+        while len(self._stacks) > STACKS_MAX:
+            del self._stacks[next(iter(self._stacks))]
+        self._news.set()
+
     def farewell(self, reason: pb.Farewell.Reason) -> None:
         """Say good-bye, after everything else."""
         self._farewell = reason
@@ -88,6 +98,8 @@ class Outbox:
             messages.append(pb.FromCollector(ack=pb.Ack(segments=acked)))
         messages += [pb.FromCollector(process_ack=fact) for fact in self._facts.values()]
         self._facts.clear()
+        messages += [pb.FromCollector(dump_stacks=one) for one in self._stacks.values()]
+        self._stacks.clear()
         if self._farewell is not None:
             messages.append(pb.FromCollector(farewell=pb.Farewell(reason=self._farewell)))
         return messages

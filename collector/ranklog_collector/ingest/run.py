@@ -19,6 +19,7 @@ from ranklog_collector.core.layout import Renaming, StreamKey
 from ranklog_collector.core.presence import Node
 from ranklog_collector.core.run_state import GrowingFile, Listener, Source, Stream
 from ranklog_collector.errors import Refusal, RefusedError
+from ranklog_collector.ingest.asking import Asked, Asking
 from ranklog_collector.ingest.checked import Greeting
 from ranklog_collector.ingest.publisher import Publisher
 from ranklog_collector.ingest.recovery import Recovered
@@ -32,7 +33,7 @@ SEGMENTS_PER_STREAM = 10
 """On average, at most."""
 
 
-class Session(Listener, Protocol):
+class Session(Listener, Asked, Protocol):
     """An agent's session, as far as the run has to do with it."""
 
     def paused(self, reason: str) -> None:
@@ -59,6 +60,7 @@ class Run:
         threads: Executor,
         streams_max: int,
         counters: Counters | None = None,
+        silence_s: float = 0.0,
     ) -> None:
         self.folder = folder
         self._counters = counters or Counters()
@@ -69,6 +71,9 @@ class Run:
         self._sessions: dict[str, Session] = {}
         self._writer = Writer(store, recovered.journal_file, self, threads, self._counters)
         self._publisher = Publisher(store, recovered.state, threads)
+        self._asking = Asking(store, self._state.presence.processes, self._sessions, self._record, silence_s)
+        self._heeding = asyncio.Lock()
+        self._is_closed = False
         self.idle_since_ns = time.time_ns()
         self.ended = asyncio.Event()
         # What a crash came in between of.
@@ -127,7 +132,9 @@ class Run:
             writing.cancel()
             publishing.cancel()
             await asyncio.gather(writing, publishing, return_exceptions=True)
-            self._store.close()
+            async with self._heeding:
+                self._is_closed = True
+                self._store.close()
 
     def stop(self) -> None:
         """Send the agents away and let `serve` end."""
@@ -140,6 +147,14 @@ class Run:
         """Time has passed."""
         for entry in self._state.presence.tick(now_ns):
             self._record(entry)
+        self._asking.tick()
+
+    async def heed_requests(self) -> None:
+        """Do what is asked for by files in the run folder."""
+        async with self._heeding:
+            if self.sessions and not self._is_closed:
+                for request in await asyncio.get_running_loop().run_in_executor(self._threads, self._asking.taken):
+                    self._asking.ask(request)
 
     # ---- nodes ------------------------------------------------------------------------------------------------------
 
@@ -232,6 +247,7 @@ class Run:
             source.confirmed = False
             self._writer.put(source, outcome)
             self._counters.received_bytes += len(outcome.data)
+            self._asking.heard(source.stream.key)
             return len(outcome.data)
         if outcome is not ChunkRefusal.REPEAT:
             self._counters.chunks_refused += 1
@@ -296,6 +312,7 @@ class Run:
         if isinstance(entry, journal.Node):
             self._move(self._state.layout.learned(entry.node, ""))
         elif isinstance(entry, journal.Process):
+            self._asking.heard(None)
             self._move(self._state.layout.learned(entry.node, entry.key))
         elif isinstance(entry, journal.State):
             if self.is_ended:
@@ -310,18 +327,9 @@ class Run:
 
     def _add_source(self, key: StreamKey, entry: journal.Segment) -> Source:
         state = self._state
-        stream = state.streams.get(key)
         if len(state.sources) >= self._streams_max * SEGMENTS_PER_STREAM:
             raise RefusedError(Refusal.RESOURCE_EXHAUSTED, f"run {self.run_id} has too many segments")
-        if stream is None:
-            if len(state.streams) >= self._streams_max:
-                raise RefusedError(
-                    Refusal.RESOURCE_EXHAUSTED, f"run {self.run_id} has {self._streams_max} streams already"
-                )
-            number = state.last_stream + 1
-            path = state.layout.place(number, key)
-            self._record(journal.Stream(number, key.node, key.role, key.process, key.name, path, key.snapshot))
-            stream = state.streams[key]
+        stream = state.streams.get(key) or self._add_stream(key)
         self._record(replace(entry, segment=state.last_segment + 1, stream=stream.number, time=time.time_ns()))
         source = state.sources[entry.id]
         if not self.is_paused:

@@ -24,6 +24,9 @@ from ranklog_collector.store.api import Store
 
 DEFAULT_EXPERIMENT = "default"
 TICK_S = 0.5
+REQUESTS_S = 0.2
+"""How often it is looked for requests; less often where looking takes long."""
+REQUESTS_REST_FACTOR = 10
 IDLE_ENDED_NS = 60_000_000_000
 """How long an ended run without agents is kept open."""
 IDLE_NS = 900_000_000_000
@@ -36,7 +39,13 @@ class Runs:
     """All open runs. `serve` is its life."""
 
     def __init__(
-        self, root: str, open_store: Callable[[str], Store], threads: Executor, runs_max: int, streams_max: int
+        self,
+        root: str,
+        open_store: Callable[[str], Store],
+        threads: Executor,
+        runs_max: int,
+        streams_max: int,
+        silence_s: float = 0.0,
     ) -> None:
         self.counters = Counters()
         self._root = root
@@ -44,6 +53,7 @@ class Runs:
         self._threads = threads
         self._runs_max = runs_max
         self._streams_max = streams_max
+        self._silence_s = silence_s
         self._open: dict[str, Run] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._serving: dict[str, asyncio.Task[None]] = {}
@@ -113,6 +123,7 @@ class Runs:
     async def serve(self) -> None:
         """Tell the runs the time, until `stop`; then see all of them to their end."""
         taking_up = asyncio.create_task(self.take_up())
+        heeding = asyncio.create_task(self._keep_heeding())
         while not self._stopping.is_set():
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK_S)
@@ -123,7 +134,7 @@ class Runs:
                 if not run.sessions and idle_ns > (IDLE_ENDED_NS if run.is_ended else IDLE_NS):
                     self._close(run)
         taking_up.cancel()
-        await asyncio.gather(taking_up, *self._opening.values(), return_exceptions=True)
+        await asyncio.gather(taking_up, heeding, *self._opening.values(), return_exceptions=True)
         for run in self:
             self._close(run)
         await asyncio.gather(*self._serving.values(), return_exceptions=True)
@@ -142,6 +153,17 @@ class Runs:
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
+    async def _keep_heeding(self) -> None:
+        """Do what is asked for by files in the run folders, until `stop`."""
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            began_s = loop.time()
+            for run in self:
+                await run.heed_requests()
+            pause_s = max(REQUESTS_S, REQUESTS_REST_FACTOR * (loop.time() - began_s))
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+
     def _close(self, run: Run) -> None:
         del self._open[run.run_id]
         run.stop()
@@ -157,7 +179,9 @@ class Runs:
             raise RefusedError(Refusal.UNAVAILABLE, str(error)) from error
         finally:
             del self._opening[run_id]
-        run = self._open[run_id] = Run(folder, store, recovered, self._threads, self._streams_max, self.counters)
+        run = self._open[run_id] = Run(
+            folder, store, recovered, self._threads, self._streams_max, self.counters, self._silence_s
+        )
         self._serving[run_id] = asyncio.create_task(self._serve(run))
         async with self._opened:
             self._opened.notify_all()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from zlib import crc32
 
 from ranklog_collector.core import journal
 from ranklog_collector.core.assembly import Refusal as ChunkRefusal
+from ranklog_collector.core.requests import StackRequest
 from ranklog_collector.core.run_state import Source
 from ranklog_collector.errors import Refusal, RefusedError
 from ranklog_collector.ingest import checked
@@ -118,6 +119,17 @@ class Session:
         """See run.Session."""
         self._let_go()
         self.outbox.farewell(pb.Farewell.FENCED)
+
+    def dump_stacks(self, request: StackRequest, processes: Iterable[str]) -> None:
+        """See Asked."""
+        message = pb.DumpStacks(
+            request=request.id,
+            processes=processes,
+            native=request.is_native,
+            gently=request.is_gentle,
+            timeout_ms=round(request.timeout_s * 1000),
+        )
+        self.outbox.dump_stacks(message)
 
     def farewell(self) -> None:
         """See run.Session."""
