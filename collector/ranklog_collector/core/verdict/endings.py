@@ -1,0 +1,309 @@
+"""Verdicts on what has happened: from the event that was the first, or from there being none. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ranklog_collector.core.verdict.consequences import consequences
+from ranklog_collector.core.verdict.culprits import hanging, headline, of_candidate, of_member
+from ranklog_collector.core.verdict.events import Case, Weight
+from ranklog_collector.core.verdict.evidence import Member
+from ranklog_collector.core.verdict.finding import Category, Confidence, Consequence, Culprit, Status, Verdict
+from ranklog_collector.core.verdict.first import Candidate, Choice, early_exits, first_complaint
+from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
+from ranklog_collector.core.verdict.words import clock_text, introduced, several, span_text, without_numbers
+
+_ALIKE = frozenset((Category.IMPORT, Category.USAGE))
+"""What is wrong with the job itself: whoever started first says it first."""
+_FROM_OUTSIDE = frozenset((Weight.KILL, Weight.ORDERLY))
+_WORDS_OF_JOB = {
+    Category.TIME_LIMIT: "the job reached its time limit",
+    Category.PREEMPTED: "the job was preempted",
+    Category.CANCELED: "somebody asked the job to end",
+}
+EARLY_NS = 1_000_000_000
+"""Who ends with 0 so long before the others is worth a remark."""
+
+
+def of_choice(case: Case, choice: Choice) -> Verdict:
+    """Something was the first."""
+    lead = choice.first[0]
+    if (stood := _of_standstill_before(case, choice)) is not None:
+        return stood
+    if lead.member is None and lead.machine is None:
+        return _of_job(case, lead)
+    if choice.weight is Weight.ORDERLY or _were_all_killed(case, choice):
+        return _of_all_ended(case, choice)
+    if (early := _early_exit_behind(case, choice)) is not None:
+        return early
+    alike = _alike(case, choice)
+    culprits = tuple(of_candidate(case, one) for one in alike)
+    is_tie = len(choice.first) > 1
+    return Verdict(
+        Status.SUSPECT if lead.machine is not None and case.evidence.is_live else Status.FAILED,
+        headline(case, culprits, is_tie, _same_elsewhere(case, choice, alike)),
+        lead.category,
+        _confidence(case, choice),
+        culprits,
+        is_tie,
+        _wake(case, culprits),
+        remarks=tuple(_remarks(case)),
+    )
+
+
+def of_complaints(case: Case) -> Verdict | None:
+    """All that is said is said about others."""
+    complaint = first_complaint(case.complaints)
+    if complaint is None:
+        return None
+    if early := early_exits(case):
+        return _early(case, early, Confidence.LIKELY)
+    complaining = {one.member.name for one in case.complaints}
+    timeouts = [one for one in case.complaints if one.is_timeout]
+    pool = [one for one in case.members if one not in case.completed and one.state != "NotStarted"]
+    pool = [one for one in pool if one.name not in complaining] or pool
+    found = suspects(case, pool) if timeouts else None
+    if found is not None:
+        status = Status.SUSPECT if case.evidence.is_live else Status.FAILED
+        return _hung(case, found, status, ": the others waited for it" if len(found.members) == 1 else "")
+    victims = several([one.member for one in case.complaints], case.evidence.world_size)
+    words = f"{victims} say: {complaint.says}, at {clock_text(complaint.moment.latest_ns)} first; of whom is not known"
+    return Verdict(
+        Status.SUSPECT if case.evidence.is_live else Status.UNKNOWN,
+        words,
+        Category.COLLECTIVE,
+        None,
+        consequences=consequences(case, (), complaint.moment.latest_ns),
+        remarks=(*_quiet_remark(case), *_remarks(case)),
+    )
+
+
+def of_nothing(case: Case) -> Verdict:
+    """It is over, and nothing that was recorded went wrong."""
+    evidence = case.evidence
+    absent = [one for one in case.members if one.state == "NotStarted"]
+    failed = [one for one in evidence.launchers if one.exit_code]
+    if evidence.state == "canceled":
+        return Verdict(Status.CANCELED, "the run was canceled", Category.CANCELED, Confidence.CERTAIN)
+    if absent and len(absent) < len(case.members):
+        line = f"{several(absent)} never started, and why was not recorded"
+        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(_remarks(case)))
+    open_ones = [one for one in case.members if one.ended is None and one.state != "NotStarted"]
+    if open_ones:
+        line = f"how {several(open_ones)} ended was not recorded"
+        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(_remarks(case)))
+    if failed:
+        line = f"the launcher {introduced(failed[0], False)} ended with {failed[0].exit}; its ranks did not fail"
+        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(_remarks(case)))
+    if not case.members:
+        return Verdict(Status.UNKNOWN, "no process was recorded", Category.UNKNOWN)
+    if (odd := _ended_early_saying_else(case)) is not None:
+        return odd
+    line = f"{several(case.members, len(case.members))} ended with 0"
+    return Verdict(Status.FINE, line, remarks=tuple(_remarks(case)))
+
+
+# ---- of the job as a whole ------------------------------------------------------------------------------------------
+
+
+def _of_job(case: Case, lead: Candidate) -> Verdict:
+    """Its end was decided elsewhere."""
+    is_canceled = lead.category is Category.CANCELED
+    line = f"{_WORDS_OF_JOB.get(lead.category, 'the job ' + lead.summary)} at {clock_text(lead.moment.latest_ns)}"
+    return Verdict(
+        Status.CANCELED if is_canceled else Status.FAILED,
+        line,
+        lead.category,
+        Confidence.CERTAIN if lead.quotes or case.evidence.state == "canceled" else Confidence.LIKELY,
+        consequences=consequences(case, (), lead.moment.latest_ns),
+        remarks=tuple(_remarks(case)),
+    )
+
+
+def _were_all_killed(case: Case, choice: Choice) -> bool:
+    """Whether all were killed at once, which nobody of them can have done."""
+    ended = [one for one in case.members if one.ended is not None and one not in case.completed]
+    return choice.weight is Weight.KILL and len(choice.first) > 1 and len(choice.first) == len(ended)
+
+
+def _of_all_ended(case: Case, choice: Choice) -> Verdict:
+    """Somebody outside ended it, or one of it."""
+    lead = min(choice.first, key=lambda one: one.moment.latest_ns)
+    members = [one.member for one in choice.first if one.member is not None]
+    is_canceled = case.evidence.state == "canceled" or any(
+        sign.category is Category.CANCELED for sign in case.launcher_signs
+    )
+    spoken = {one.member.name for one in case.complaints} | {one.member.name for one in case.events}
+    culprits: tuple[Culprit, ...] = ()
+    if len(choice.first) == 1 and len(case.members) > 1 and len(spoken) > 1 and not is_canceled:
+        culprits = (of_candidate(case, lead),)
+        line = headline(case, culprits, False)
+        return Verdict(
+            Status.FAILED, line, Category.KILLED, Confidence.LIKELY, culprits, consequences=_wake(case, culprits)
+        )
+    who, at = several(members, case.evidence.world_size), clock_text(lead.moment.latest_ns)
+    line = f"{who} {lead.summary}, from outside, at {at}"
+    return Verdict(
+        Status.CANCELED if is_canceled or choice.weight is Weight.ORDERLY else Status.FAILED,
+        line,
+        Category.CANCELED if is_canceled or choice.weight is Weight.ORDERLY else Category.KILLED,
+        Confidence.LIKELY,
+        consequences=consequences(case, (), lead.moment.latest_ns),
+        remarks=tuple(_remarks(case)),
+    )
+
+
+def _of_standstill_before(case: Case, choice: Choice) -> Verdict | None:
+    """It was ended from outside, but had stood still long before."""
+    is_outside = choice.first[0].category is Category.CANCELED or choice.weight in _FROM_OUTSIDE
+    at = choice.first[0].moment.earliest_ns
+    pool = [one for one in case.members if one not in case.completed]
+    if not is_outside or len(pool) < 2 or not stands_still(pool, at):
+        return None
+    found = suspects(case, pool)
+    if found is None:
+        return None
+    silence = max((silence_ns(one, at) or 0 for one in pool), default=0)
+    status = Status.CANCELED if case.evidence.state == "canceled" else Status.FAILED
+    return _hung(case, found, status, f": the job stood still for {span_text(silence)} before it was ended")
+
+
+def _hung(case: Case, found: Suspects, status: Status, note: str) -> Verdict:
+    culprits = hanging(found, is_over=True)
+    is_tie = len(culprits) > 1
+    return Verdict(
+        status,
+        headline(case, culprits, is_tie, note),
+        Category.HANG,
+        found.confidence,
+        culprits,
+        is_tie,
+        _wake(case, culprits),
+        remarks=tuple(_remarks(case)),
+    )
+
+
+# ---- early ends -----------------------------------------------------------------------------------------------------
+
+
+def _early(case: Case, early: Sequence[Member], confidence: Confidence, status: Status = Status.FAILED) -> Verdict:
+    culprits = tuple(
+        of_member(one, Category.EARLY_EXIT, "ended with 0 while the others worked on", one.ended) for one in early
+    )
+    is_tie = len(culprits) > 1
+    return Verdict(
+        Status.SUSPECT if case.evidence.is_live else status,
+        headline(case, culprits, is_tie),
+        Category.EARLY_EXIT,
+        confidence,
+        culprits,
+        is_tie,
+        _wake(case, culprits),
+        remarks=tuple(_remarks(case, is_early_told=True)),
+    )
+
+
+def _early_exit_behind(case: Case, choice: Choice) -> Verdict | None:
+    """One had ended with 0, and then all the others failed in the same way: it is what they failed of."""
+    done = [one for one in case.completed if one.ended is not None and one.ended.is_before(choice.first[0].moment)]
+    others = len(case.members) - len(done)
+    errors = {without_numbers(one.error) for one in case.events if one.weight is Weight.OWN}
+    failed = sum(one.weight is Weight.OWN for one in case.events)
+    if len(done) != 1 or others < 2 or len(errors) != 1 or failed + len(case.complaints) < others or failed == 1:
+        return None
+    return _early(case, done, Confidence.POSSIBLE)
+
+
+def _ended_early_saying_else(case: Case) -> Verdict | None:
+    """All ended with 0, but one before the others, and without the last line that all of these have in common."""
+    ends = {one.name: one.ended.latest_ns for one in case.members if one.ended is not None}
+    if len(ends) < 3:
+        return None
+    early = [
+        one
+        for one in case.members
+        if all(ends[one.name] + EARLY_NS < at for name, at in ends.items() if name != one.name)
+    ]
+    if len(early) != 1:
+        return None
+    last = {without_numbers(one.last_words[-1].text) for one in case.members if one.last_words and one not in early}
+    own = {without_numbers(one.last_words[-1].text) for one in early if one.last_words}
+    if len(last) != 1 or not own or own == last:
+        return None
+    return _early(case, early, Confidence.POSSIBLE, Status.SUSPECT)
+
+
+# ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _alike(case: Case, choice: Choice) -> list[Candidate]:
+    """The first, and of errors that are the job's own all who have the same."""
+    lead = choice.first[0]
+    if lead.category not in _ALIKE:
+        return list(choice.first)
+    return [*choice.first, *(one for one in choice.others if one.member is not None and _is_same(one, lead))]
+
+
+def _same_elsewhere(case: Case, choice: Choice, alike: Sequence[Candidate]) -> str:
+    lead = choice.first[0]
+    same = [one for one in choice.others if one not in alike and one.member is not None and _is_same(one, lead)]
+    if not same or not lead.error:
+        return ""
+    members = [one.member for one in same if one.member is not None]
+    delay = min(one.moment.latest_ns for one in same) - lead.moment.latest_ns
+    return f"; {several(members)} did the same {span_text(delay)} later"
+
+
+def _is_same(one: Candidate, other: Candidate) -> bool:
+    return one.category is other.category and without_numbers(one.error) == without_numbers(other.error)
+
+
+def _confidence(case: Case, choice: Choice) -> Confidence:
+    lead = choice.first[0]
+    if lead.machine is not None or len(choice.first) > 1 or choice.was_close:
+        return Confidence.LIKELY
+    if lead.weight is Weight.MUTE:
+        return Confidence.LIKELY
+    is_alone = not any(one.moment.is_tied_with(lead.moment) for one in choice.others)
+    said_before = any(one.member is not lead.member and one.moment.is_before(lead.moment) for one in case.complaints)
+    has_ended = lead.member is None or lead.member.ended is not None
+    return Confidence.CERTAIN if is_alone and has_ended and not said_before else Confidence.LIKELY
+
+
+def _wake(case: Case, culprits: Sequence[Culprit]) -> tuple[Consequence, ...]:
+    times = [one.time_ns for one in culprits if one.time_ns is not None]
+    return consequences(case, {one.name for one in culprits}, min(times) if times else None)
+
+
+def _remarks(case: Case, is_early_told: bool = False) -> list[str]:
+    found = []
+    absent = [one for one in case.members if one.state == "NotStarted"]
+    if absent:
+        found.append(f"nothing was ever heard of {several(absent)}")
+    for one in case.members:
+        if one.lost_bytes:
+            found.append(f"{introduced(one, False)} lost {one.lost_bytes} bytes of its output to a full disk")
+        if one in case.completed and any(sign.is_traceback for sign in one.signs):
+            found.append(f"{introduced(one, False)} printed a traceback, but ended with 0")
+    if not is_early_told and (early := _early_by_far(case)):
+        found.append(early)
+    return found[:10]
+
+
+def _early_by_far(case: Case) -> str:
+    """Say who had ended with 0 well before the first event."""
+    ended = [one.ended for one in case.members if one.ended is not None and one not in case.completed]
+    first = min((one.latest_ns for one in ended), default=None)
+    if first is None:
+        return ""
+    early = [one for one in case.completed if one.ended is not None and one.ended.latest_ns + EARLY_NS < first]
+    if not early or 2 * len(early) >= len(case.members):
+        return ""
+    before = first - max(one.ended.latest_ns for one in early if one.ended is not None)
+    return f"{several(early)} had ended with 0 {span_text(before)} before"
+
+
+def _quiet_remark(case: Case) -> list[str]:
+    complaining = {one.member.name for one in case.complaints}
+    quiet = [one for one in case.members if one.name not in complaining and one not in case.completed]
+    return [f"{several(quiet)} said nothing of the kind"] if quiet else []

@@ -1,0 +1,218 @@
+"""What each process contributes: an event that may be the first, a complaint about others, or nothing. Pure.
+
+What a process says decides between the first two, how it ended decides what else there is to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from signal import Signals
+
+from ranklog_collector.core.verdict.evidence import Evidence, Member, Moment, Sign
+from ranklog_collector.core.verdict.finding import Category, Quote
+from ranklog_collector.core.verdict.signatures import Role
+
+SIGKILL = 9
+ORDERLY = frozenset((1, 2, 3, 15))
+CRASHES = frozenset((4, 5, 6, 7, 8, 11, 31))
+"""SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS."""
+SIGABRT = 6
+SHELL_SIGNALS = 128
+"""A shell ends with this and the signal's number when a signal has ended its command."""
+BURST_NS = 2_000_000_000
+"""What a process says within so long of its last sign belongs together."""
+LAST_LINES = 3
+"""A traceback with no more lines behind it is a process's last word, whatever ended it then."""
+USAGE_CODE, NO_COMMAND_CODES = 2, (126, 127)
+
+
+class Weight(IntEnum):
+    """How much an event proves by itself; among those that are tied the lightest number counts."""
+
+    JOB = 0
+    """Of the job as a whole, said by who governs it."""
+    OWN = 1
+    """Nobody else can have done it: an exception, a crash, a node that is gone."""
+    MUTE = 2
+    """It ended badly and said nothing."""
+    KILL = 3
+    """Anybody may have done it."""
+    ORDERLY = 4
+    """Somebody wanted it to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that went wrong with a process."""
+
+    member: Member
+    weight: Weight
+    category: Category
+    summary: str
+    moment: Moment
+    quotes: tuple[Quote, ...] = ()
+    error: str = ""
+    """What it has in common with events of the same kind: its error, without numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A process ended because of others, or waits for them, and says so."""
+
+    member: Member
+    says: str
+    is_timeout: bool
+    moment: Moment
+    peer: str = ""
+    """Address or host name of the one it speaks of."""
+    quotes: tuple[Quote, ...] = ()
+
+
+def event_of(member: Member) -> Event | Complaint | None:
+    """Tell what became of a process, if anything."""
+    sign = decisive(member)
+    if member.was_oom_killed and member.ended is not None:
+        summary = "was killed because memory was exhausted"
+        return Event(member, Weight.OWN, Category.OUT_OF_MEMORY, summary, member.ended, _confirming(member))
+    if sign is not None and _counts(member, sign):
+        return complaint_of(member, sign) if sign.role is Role.CONSEQUENCE else _told(member, sign)
+    if member.ended is None or (member.exit_code == 0 and not member.signal):
+        return None
+    return _mute(member, member.ended)
+
+
+def complaint_of(member: Member, sign: Sign) -> Complaint:
+    """Put down what it says about others."""
+    return Complaint(member, sign.says, sign.is_timeout, sign.moment, sign.facts.get("peer", ""), (sign.quote,))
+
+
+def decisive(member: Member) -> Sign | None:
+    """The sign that tells why a process ended: of its last burst, the first that says what broke here, else there."""
+    signs = [one for one in member.signs if one.role in (Role.ROOT, Role.CONSEQUENCE)]
+    if not signs:
+        return None
+    burst = [one for one in signs if one.moment.latest_ns >= signs[-1].moment.latest_ns - BURST_NS]
+    consequences = [one for one in burst if one.role is Role.CONSEQUENCE]
+    roots = [one for one in burst if one.role is Role.ROOT]
+    if consequences and (not roots or consequences[0].quote.offset < roots[0].quote.offset):
+        return consequences[0]
+    # Of several tracebacks all but the last were handled, unless the last one is about others.
+    tracebacks = [one for one in roots if one.is_traceback]
+    return roots[0] if consequences or not tracebacks else tracebacks[-1]
+
+
+def crash_signal(member: Member) -> int | None:
+    """The signal by which it crashed, also if a shell in between told of it."""
+    if member.signal in CRASHES:
+        return member.signal
+    code = member.exit_code
+    return code - SHELL_SIGNALS if member.signal is None and code and code - SHELL_SIGNALS in CRASHES else None
+
+
+def signal_name(number: int) -> str:
+    """SIGSEGV of 11."""
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def was_asked(member: Member) -> bool:
+    """Whether somebody had wanted it to end before it did."""
+    return member.asked_signal is not None or member.signal in ORDERLY
+
+
+def _counts(member: Member, sign: Sign) -> bool:
+    """Whether a sign tells of the end; what was said long before may have been dealt with."""
+    if member.exit_code == 0 and not member.signal:
+        return False
+    if sign.signature == "command-missing" and member.exit_code not in NO_COMMAND_CODES:
+        return False
+    if member.ended is None or member.signal in ORDERLY or member.signal == SIGKILL:
+        return sign.lines_after <= LAST_LINES or sign.is_timeout
+    crashed = crash_signal(member)
+    if crashed is not None and crashed != SIGABRT:
+        return sign.role is Role.CONSEQUENCE and sign.lines_after <= LAST_LINES
+    return True
+
+
+def _told(member: Member, sign: Sign) -> Event:
+    asked = member.asked
+    if asked is not None and asked.is_before(sign.moment):
+        # It was told to end, and said this in ending.
+        return Event(member, Weight.ORDERLY, Category.KILLED, _by_signal(member), asked, (sign.quote,))
+    return Event(member, Weight.OWN, sign.category, sign.says, _own_moment(member, sign), (sign.quote,), sign.says)
+
+
+def _own_moment(member: Member, sign: Sign) -> Moment:
+    """An exit is known more exactly than when a line came, if it was first."""
+    ended = member.ended
+    return ended if ended is not None and ended.latest_ns < sign.moment.latest_ns else sign.moment
+
+
+def _mute(member: Member, ended: Moment) -> Event:
+    """It ended, and no sign tells why."""
+    quotes = _confirming(member)
+    if (crashed := crash_signal(member)) is not None and not _is_late(member):
+        summary = f"crashed by {signal_name(crashed)}"
+        return Event(member, Weight.OWN, Category.CRASH, summary, ended, quotes, summary)
+    if was_asked(member):
+        return Event(member, Weight.ORDERLY, Category.KILLED, _by_signal(member), member.asked or ended, quotes)
+    if member.signal is not None:
+        weight = Weight.KILL if member.signal == SIGKILL else Weight.OWN
+        name = signal_name(member.signal)
+        return Event(member, weight, Category.KILLED, f"was killed by {name}", ended, quotes, name)
+    if member.exit_code is None:
+        return Event(member, Weight.KILL, Category.KILLED, "was gone without a word of how", ended, quotes, "gone")
+    category = Category.IMPORT if member.exit_code in NO_COMMAND_CODES else Category.EXIT_CODE
+    summary = f"exited with code {member.exit_code}"
+    return Event(member, Weight.MUTE, category, summary, ended, quotes, summary)
+
+
+def _is_late(member: Member) -> bool:
+    """Whether it crashed in ending, after somebody had wanted that."""
+    return member.asked is not None and member.ended is not None and member.asked.is_before(member.ended)
+
+
+def _by_signal(member: Member) -> str:
+    number = member.asked_signal if member.asked_signal is not None else member.signal
+    return "was asked to end" if number is None else f"was ended by {signal_name(number)}"
+
+
+def _confirming(member: Member) -> tuple[Quote, ...]:
+    return tuple(one.quote for one in member.signs if one.role is Role.CONFIRMATION)[-1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One life of a job, sorted."""
+
+    evidence: Evidence
+    members: tuple[Member, ...]
+    """Of this life."""
+    events: tuple[Event, ...]
+    complaints: tuple[Complaint, ...]
+    launcher_signs: tuple[Sign, ...]
+
+    @property
+    def completed(self) -> tuple[Member, ...]:
+        """Those that ended with 0."""
+        return tuple(one for one in self.members if one.ended is not None and one.exit_code == 0 and not one.signal)
+
+    @property
+    def running(self) -> tuple[Member, ...]:
+        """Those that have not ended, as far as is known."""
+        return tuple(one for one in self.members if one.state in ("Running", "Lost"))
+
+
+def sort_out(evidence: Evidence, members: tuple[Member, ...], launcher_signs: tuple[Sign, ...]) -> Case:
+    """Tell events from complaints."""
+    found = [event_of(one) for one in members]
+    return Case(
+        evidence,
+        members,
+        tuple(one for one in found if isinstance(one, Event)),
+        tuple(one for one in found if isinstance(one, Complaint)),
+        launcher_signs,
+    )

@@ -1,0 +1,192 @@
+"""Finding what signatures know in the last part of a stream; tracebacks are taken whole. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ranklog_collector.core.verdict.signatures import Catalogue, Match, Role
+
+TRACEBACK = "python-traceback"
+TERMINATE = "c++-terminate"
+_TRACEBACK_LINES_MAX = 400
+_MESSAGE_LINES_MAX = 12
+"""Of an exception's message: the end of one is not marked."""
+_CHAIN = (b"During handling of the above exception", b"The above exception was the direct cause")
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+_PREFIX = re.compile(rb"\[rank\d+\]: ?")
+_EXCEPTION = re.compile(rb"[A-Za-z_][\w.]*(?:: |:$|$)")
+_INTERRUPTED = (b"KeyboardInterrupt", b"SystemExit")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A line or traceback that a signature knows."""
+
+    match: Match
+    says: str
+    text: str
+    start: int
+    """Offset of its first byte in the stream."""
+    end: int
+    is_traceback: bool = False
+    is_thread: bool = False
+    """Of a traceback: of a thread other than the main one, which does not end a program."""
+    lines_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    start: int
+    end: int
+    text: bytes
+
+
+def scan(data: bytes, offset: int, catalogue: Catalogue) -> list[Found]:
+    """Find them in whole lines, the first of which is at `offset` of the stream, in their order."""
+    found: list[Found] = []
+    done = 0
+    for place in catalogue.places(data):
+        if place < done:
+            continue
+        line = _line_at(data, place)
+        match = catalogue.match(line.text)
+        if match is None:
+            done = line.end
+            continue
+        one, done = _block(data, offset, line, match, catalogue)
+        if one is not None:
+            found.append(one)
+    return found
+
+
+def plain(line: bytes) -> bytes:
+    """A line as people would see it, without colours; of one that was redrawn its last state."""
+    if b"\r" in line:
+        line = line.rstrip(b"\r").rpartition(b"\r")[2]
+    return _ESCAPE.sub(b"", line) if b"\x1b" in line else line
+
+
+def shown(text: bytes) -> str:
+    """Bytes of a job as text that plays with no terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text.decode(errors="replace"))
+
+
+def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catalogue) -> tuple[Found | None, int]:
+    if match.signature.name == TRACEBACK:
+        return _traceback(data, offset, line, match, catalogue)
+    end, text, says = line.end, line.text, match.words or shown(line.text).strip()
+    if match.signature.name == TERMINATE:
+        following = _line_at(data, line.end) if line.end < len(data) else None
+        if following is not None and following.text.lstrip().startswith(b"what():"):
+            end, text = following.end, text + b"\n" + following.text
+            what = following.text.partition(b"what():")[2].strip()
+            match, says = _better(match, [what], catalogue), f"threw {match.facts.get('type', '')}: {shown(what)}"
+            says = match.words or says
+    elif match.signature.role is Role.ROOT and not match.words:
+        says = f"said: {says}"
+    return Found(match, says, shown(text), offset + line.start, offset + end, lines_after=data.count(b"\n", end)), end
+
+
+# ---- tracebacks -----------------------------------------------------------------------------------------------------
+
+
+def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: Catalogue) -> tuple[Found | None, int]:
+    """Take a traceback with all that it is chained to. The first exception of the chain tells what happened."""
+    block, messages = _chain(data, first)
+    end = block[-1].end
+    message = messages[0] if messages else []
+    if message and message[0].startswith(_INTERRUPTED):
+        return None, end
+    better = _better(match, message, catalogue)
+    raised = shown(message[0]).strip() if message else "an exception"
+    before = data[max(0, first.start - 200) : first.start].rstrip(b"\n").rpartition(b"\n")[2]
+    return (
+        Found(
+            better,
+            better.words or f"raised {raised}",
+            shown(b"\n".join(line.text for line in block)),
+            offset + first.start,
+            offset + end,
+            is_traceback=True,
+            is_thread=b"Exception in thread" in before,
+            lines_after=data.count(b"\n", end),
+        ),
+        end,
+    )
+
+
+def _chain(data: bytes, first: _Line) -> tuple[list[_Line], list[list[bytes]]]:
+    """Its lines, and for each exception of the chain its message."""
+    found = _PREFIX.match(first.text)
+    prefix = found[0] if found else b""
+    block: list[_Line] = [first]
+    messages: list[list[bytes]] = []
+    pending: list[_Line] = []
+    is_inside = True
+    for line in _lines_after(data, first.end):
+        text = line.text[len(prefix) :] if prefix and line.text.startswith(prefix) else line.text
+        if prefix and not line.text.startswith(prefix.rstrip()):
+            break
+        if is_inside:
+            block.append(line)
+            if text and not text[:1].isspace():
+                messages.append([text])
+                is_inside = False
+        elif text.startswith(b"Traceback (most recent call last):") and _is_chained(pending, prefix):
+            block += [*pending, line]
+            pending, is_inside = [], True
+        elif text.startswith(_CHAIN) or not text.strip() or (pending and len(pending) < 4):
+            pending.append(line)
+            if len(pending) > 4:
+                break
+        elif not pending and _is_message(text, messages[-1]):
+            messages[-1].append(text)
+            block.append(line)
+        else:
+            break
+    return block, messages
+
+
+def _is_chained(pending: list[_Line], prefix: bytes) -> bool:
+    return any(line.text[len(prefix) :].startswith(_CHAIN) for line in pending)
+
+
+def _is_message(text: bytes, message: list[bytes]) -> bool:
+    """Whether a line goes on with an exception's message: nothing marks its end."""
+    return len(message) < _MESSAGE_LINES_MAX and not text.startswith(b"Traceback ") and not text.startswith(b"[")
+
+
+def _better(match: Match, message: list[bytes], catalogue: Catalogue) -> Match:
+    """What another signature makes of the message, if one knows it."""
+    if not message:
+        return match
+    for line in message:
+        if not line.strip():
+            continue
+        found = catalogue.match(line)
+        if found is not None and found.signature.name not in (TRACEBACK, TERMINATE):
+            return found
+        if line is message[0] and not _EXCEPTION.match(line):
+            break
+    return match
+
+
+# ---- lines ----------------------------------------------------------------------------------------------------------
+
+
+def _line_at(data: bytes, place: int) -> _Line:
+    start = data.rfind(b"\n", 0, place) + 1
+    newline = data.find(b"\n", place)
+    end = len(data) if newline < 0 else newline + 1
+    return _Line(start, end, plain(data[start:end].rstrip(b"\r\n")))
+
+
+def _lines_after(data: bytes, start: int) -> Iterator[_Line]:
+    for _ in range(_TRACEBACK_LINES_MAX):
+        if start >= len(data):
+            return
+        line = _line_at(data, start)
+        yield line
+        start = line.end

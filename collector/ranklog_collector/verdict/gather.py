@@ -1,0 +1,136 @@
+"""From a run folder to evidence to a verdict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ranklog_collector.core.processes import Process
+from ranklog_collector.core.verdict.evidence import Evidence, Machine, Member, Moment
+from ranklog_collector.core.verdict.finding import Verdict
+from ranklog_collector.core.verdict.first import SILENCE_NS
+from ranklog_collector.core.verdict.judge import judge as judge_evidence
+from ranklog_collector.core.verdict.signatures import Catalogue, Role
+from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.notes import notes
+from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes
+from ranklog_collector.reading.state import Node, Stream
+from ranklog_collector.verdict.catalogue import catalogue_of
+from ranklog_collector.verdict.words import DEEP_BYTES, TAIL_BYTES, Words, usual_pause_ns, words_of
+
+EXIT_NS = 20_000_000
+"""`exec` notices an end at most so late, unless the machine is very busy."""
+VANISHED_NS = 2_000_000_000
+"""So late an agent notices that a process is not there any more."""
+UNMEASURED_NS = 1_000_000_000
+"""What the clocks of several nodes may be apart if nobody has measured them."""
+_LAUNCHER_PARTS = frozenset(("launcher_stdout", "launcher_stderr"))
+
+
+def judge(folder: RunFolder, run: str = "", signatures: str | None = None) -> Verdict:
+    """Tell why a run is as it is; `run` is what to type for it, `signatures` a file with more of these.
+
+    Raises ReadingError if signatures are none.
+    """
+    return judge_evidence(gather(folder, run, signatures))
+
+
+def gather(folder: RunFolder, run: str = "", signatures: str | None = None) -> Evidence:
+    """Read what may prove something. Raises ReadingError if signatures are none."""
+    catalogue = catalogue_of(folder, signatures)
+    state = folder.state
+    streams = _streams(folder)
+    members: list[Member] = []
+    launchers: list[Member] = []
+    for view in processes(state):
+        member = _member(folder, view, streams[view.node, view.key] if view.key else [], catalogue)
+        (launchers if member.is_launcher else members).append(member)
+    return Evidence(
+        run or folder.run_id,
+        tuple(members),
+        tuple(launchers),
+        tuple(_machine(folder, node) for node in state.nodes.values()),
+        state.state,
+        folder.is_written and not state.has_ended,
+        folder.now_ns(),
+        state.processes.world_size,
+        remarks=tuple(notes(folder)),
+    )
+
+
+def _streams(folder: RunFolder) -> dict[tuple[str, str], list[Stream]]:
+    """The output of each process, each byte once: a launcher's log has what its stdout and stderr have."""
+    found: dict[tuple[str, str], list[Stream]] = defaultdict(list)
+    for stream in folder.state.streams.values():
+        if stream.role in OUTPUT_ROLES and stream.size:
+            found[stream.node, stream.process].append(stream)
+    for key, streams in found.items():
+        if any(stream.role == "launcher_log" for stream in streams):
+            found[key] = [stream for stream in streams if stream.role not in _LAUNCHER_PARTS]
+    return found
+
+
+def _member(folder: RunFolder, view: ProcessView, streams: Sequence[Stream], catalogue: Catalogue) -> Member:
+    process = folder.state.processes.get(view.node, view.key)
+    words = [words_of(folder, stream, view.name, catalogue) for stream in streams]
+    if _needs_more(view, words):
+        words = [words_of(folder, stream, view.name, catalogue, DEEP_BYTES) for stream in streams]
+    signs = sorted((sign for one in words for sign in one.signs), key=lambda sign: sign.moment.latest_ns)
+    last = sorted((one.last for one in words if one.last is not None), key=lambda quote: quote.time_ns or 0)
+    member = Member(
+        view.name,
+        role=view.role,
+        rank=view.rank,
+        node=view.node,
+        ip=view.ip,
+        hostname=view.hostname,
+        pid=view.pid,
+        state=view.state.value,
+        exit=view.exit,
+        exit_code=view.exit_code,
+        signal=view.signal,
+        was_oom_killed=view.was_oom_killed,
+        started_ns=view.started_ns,
+        ended_ns=view.ended_ns,
+        last_output_ns=view.last_output_ns,
+        usual_pause_ns=usual_pause_ns([one.moments for one in words]),
+        signs=tuple(signs),
+        last_words=tuple(last[-1:]),
+        step=max((one.step for one in words if one.step is not None), default=None),
+    )
+    return member if process is None else _with_record(folder, member, process)
+
+
+def _with_record(folder: RunFolder, member: Member, process: Process) -> Member:
+    """Add what only the records tell."""
+    error = _clock_error(folder, folder.state.node(process.node))
+    lag = VANISHED_NS if process.vanished else EXIT_NS
+    ended = member.ended_ns
+    return replace(
+        member,
+        life=getattr(process, "life", process.attempt - 1),
+        ended=None if ended is None else Moment(ended - lag, ended, error, process.node),
+        lost_bytes=lost if isinstance(lost := (process.exit or {}).get("lost_bytes"), int) else 0,
+    )
+
+
+def _needs_more(view: ProcessView, words: Sequence[Words]) -> bool:
+    """Whether a process ended badly, and its last words do not tell why."""
+    if view.ended_ns is None or view.signal is not None or view.exit_code in (0, None):
+        return False
+    told = any(sign.role in (Role.ROOT, Role.CONSEQUENCE) for one in words for sign in one.signs)
+    return not told and any(one.stream.size > TAIL_BYTES for one in words)
+
+
+def _machine(folder: RunFolder, node: Node) -> Machine:
+    clock_error = _clock_error(folder, node)
+    last = [stream.timeline.last(node.clock) or 0 for stream in folder.state.streams.values() if stream.node == node.id]
+    heard = max([*last, node.time - SILENCE_NS]) if node.event == "lost" else None
+    return Machine(node.id, node.ip, node.hostname, node.event, node.time, heard, clock_error)
+
+
+def _clock_error(folder: RunFolder, node: Node) -> int:
+    if node.clock.measurements:
+        return node.clock.error_ns
+    return UNMEASURED_NS if len(folder.state.nodes) > 1 else 0
