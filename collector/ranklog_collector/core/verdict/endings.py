@@ -198,7 +198,7 @@ def _early(case: Case, early: Sequence[Member], confidence: Confidence, status: 
         confidence,
         culprits,
         is_tie,
-        _wake(case, culprits),
+        consequences(case, {one.name for one in culprits}, None),
         remarks=tuple(_remarks(case, is_early_told=True)),
     )
 
