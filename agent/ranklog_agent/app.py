@@ -24,6 +24,7 @@ from ranklog_agent.config import Config
 from ranklog_agent.core.backoff import Backoff
 from ranklog_agent.core.clock import Clock
 from ranklog_agent.core.usage import Present
+from ranklog_agent.dumping import Dumping
 from ranklog_agent.errors import AgentError, CollectorRefusedError, NotDeliveredError
 from ranklog_agent.io import commands, link, procfs, wire
 from ranklog_agent.io.watch import Hints, Watcher
@@ -82,6 +83,7 @@ class Agent:
         def heard() -> None:
             loop.call_soon_threadsafe(self._wake.set)
 
+        self._dumping = Dumping(config.spool, self._own_folder, self._mirror, self._in_mirror, say)
         self._hints = Hints(self._mirror.hold_early, heard)
         self._watcher = Watcher(self._hints)
 
@@ -110,6 +112,7 @@ class Agent:
                 tasks.create_task(self._keep_connected()),
                 tasks.create_task(self._keep_sending()),
                 tasks.create_task(self._keep_tending(observing)),
+                tasks.create_task(self._dumping.keep()),
             ]
             if observing is not None:
                 lasting.append(tasks.create_task(observing.keep(self._config.sample_s)))
@@ -263,7 +266,7 @@ class Agent:
             await call.write(link.hello(self._config, ip, self._epoch, cold, version("ranklog")))
             first: Any = await asyncio.wait_for(call.read(), link.CONNECT_TIMEOUT_S)
             if first is grpc.aio.EOF or not isinstance(first, pb.FromCollector):
-                await self._raise_status(call)
+                await link.raise_status(call)
             if first.WhichOneof("kind") == "farewell":
                 self._heed_farewell(first)
             await self._in_mirror(self._mirror.connected, first.welcome.window_bytes)
@@ -278,7 +281,7 @@ class Agent:
                 beats.cancel()
                 # Waiting, not awaiting: its failure is the session's, and a cancellation of ours must not be mistaken.
                 await asyncio.wait([beats])
-            await self._raise_status(call)
+            await link.raise_status(call)
 
     async def _keep_listening(self, call: link.Call) -> None:
         while True:
@@ -289,6 +292,8 @@ class Agent:
             if kind == "clock":
                 reply = message.clock
                 self._clock.sample(reply.agent_time, reply.received_time, reply.sent_time, time.time_ns())
+            elif kind == "dump_stacks":
+                self._dumping.take(wire.dump_request(message.dump_stacks))
             elif kind == "farewell":
                 self._heed_farewell(message)
                 return
@@ -336,13 +341,6 @@ class Agent:
         if message.farewell.reason == pb.Farewell.FENCED:
             raise CollectorRefusedError(
                 f"another agent has taken over node {self._config.node_id} of run {self._config.run_id}"
-            )
-
-    async def _raise_status(self, call: link.Call) -> None:
-        code = await call.code()
-        if code is not grpc.StatusCode.OK:
-            raise grpc.aio.AioRpcError(
-                code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=await call.details() or code.name.lower()
             )
 
     # ---- around it --------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from ranklog_agent.core.usage import Present
 from ranklog_agent.io import event_files, wire
 from ranklog_agent.io.discovery import files_below
 from ranklog_agent.io.files import NodeFiles
-from ranklog_agent.io.jobs import Jobs
+from ranklog_agent.io.jobs import Jobs, Living
 from ranklog_agent.io.procfs import Writers
 from ranklog_agent.io.spooled import FOLDERS, spooled
 from ranklog_proto.v1 import ingest_pb2 as pb
@@ -147,6 +147,12 @@ class Mirror:
         """What is known of the job's processes now; those that have ended are told once."""
         self._scan_spool()
         return self.jobs.present()
+
+    def living(self) -> list[Living]:
+        """Who of the job lives now."""
+        self._scan_spool()
+        self.jobs.check_alive(time.monotonic(), time.time_ns())
+        return self.jobs.living()
 
     def has_job_ended(self) -> bool:
         """Whether no process of the job is left here, as far as is known now."""

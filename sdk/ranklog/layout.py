@@ -98,6 +98,16 @@ def stream_file(key: str, name: str) -> str:
     return f"streams/{key}/{name}"
 
 
+def handlers_folder(folder: str) -> str:
+    """The folder in which processes say by which signal they tell where they are."""
+    return os.path.join(folder, "handlers")
+
+
+def handler_name(hostname: str, pid: int, start_ticks: int) -> str:
+    """The file of a process in there; `start_ticks` is when it was started, in clock ticks since boot."""
+    return f"{safe_name(hostname)[:64]}-{pid}-{start_ticks}.txt"
+
+
 def agents_folder(folder: str) -> str:
     """The folder of the agents' announcements."""
     return os.path.join(folder, "agents")

@@ -34,9 +34,27 @@ class Known:
     pids: tuple[int, ...]
     """The process and the `exec` around it, if their numbers hold here; all gone means it has ended."""
     start_ns: int = 0
+    rank: int | None = None
+    is_launcher: bool = False
     ticks: dict[int, int | None] = field(default_factory=dict)
     gone_since_s: float | None = None
     has_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A process of the job that has not ended, as far as is known."""
+
+    key: str
+    pids: tuple[int, ...]
+    """As in Known."""
+    ticks: int | None
+    rank: int | None
+
+    @property
+    def pid(self) -> int:
+        """Its own."""
+        return self.pids[0]
 
 
 @dataclass(slots=True)
@@ -102,7 +120,7 @@ class Jobs:
         is_here = record.pid_namespace == self._namespace
         pids = tuple(pid for pid in (record.pid, record.exec_pid) if pid) if is_here else ()
         self._has_hidden |= not is_here
-        known = Known(key, pids, record.start_ns)
+        known = Known(key, pids, record.start_ns, record.rank, record.role == "launcher")
         self._begin(known, raw, record.launcher_pid if is_here else None, is_spooled=True)
         if record.role != "launcher":
             self._recorded[record.pid] = key
@@ -135,6 +153,14 @@ class Jobs:
         living = [known for known in self._known.values() if known.pids and not known.has_ended]
         roots = {known.key: Root(known.pids[0], known.ticks.get(known.pids[0])) for known in living}
         return Present(roots, ended, self._has_hidden)
+
+    def living(self) -> list[Living]:
+        """Tell who lives whose pid holds here, launchers excepted."""
+        return [
+            Living(known.key, known.pids, known.ticks.get(known.pids[0]), known.rank)
+            for known in self._known.values()
+            if known.pids and not known.has_ended and not known.is_launcher
+        ]
 
     @property
     def count(self) -> int:
@@ -215,7 +241,7 @@ class Jobs:
                 record["rank"] = match.rank
             if match.local_rank is not None:
                 record["local_rank"] = match.local_rank
-            self._begin(Known(key, (writer.pid,) if writer else ()), orjson.dumps(record))
+            self._begin(Known(key, (writer.pid,) if writer else (), rank=match.rank), orjson.dumps(record))
         return key
 
     def _begin_writer(self, writer: procfs.Writer) -> str:

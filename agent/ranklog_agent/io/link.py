@@ -83,6 +83,14 @@ def hello(config: Config, node_ip: str, epoch: int, cold: bool, version: str) ->
     )
 
 
+async def raise_status(call: Call) -> None:
+    """Raise how a call has ended, unless that is well."""
+    code = await call.code()
+    if code is not grpc.StatusCode.OK:
+        details = await call.details() or code.name.lower()
+        raise grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=details)
+
+
 def refuse_if_final(error: grpc.aio.AioRpcError) -> None:
     """Raise CollectorRefusedError if trying again is of no use."""
     if error.code() in FINAL:

@@ -7,6 +7,7 @@ from ranklog_agent.core.engine import ChunkOut, Outgoing
 from ranklog_agent.core.facts import Identity, StreamName, spelled
 from ranklog_agent.core.matching import Remembered
 from ranklog_agent.core.shipping import Closing, Opening, Resume, Telling
+from ranklog_agent.core.stacks import TIMEOUT_S, TIMEOUT_S_MAX, DumpRequest
 from ranklog_proto import framing
 from ranklog_proto.v1 import ingest_pb2 as pb
 
@@ -105,6 +106,12 @@ def goodbye(reason: str, undelivered: int) -> bytes:
 def resume(message: pb.Resume) -> Resume:
     """The collector's word from where to send."""
     return Resume(message.handle, message.offset, message.crc32, message.round)
+
+
+def dump_request(message: pb.DumpStacks) -> DumpRequest:
+    """What somebody wants to know of the processes here."""
+    timeout_s = min(message.timeout_ms / 1000 or TIMEOUT_S, TIMEOUT_S_MAX)
+    return DumpRequest(message.request, frozenset(message.processes), message.native, message.gently, timeout_s)
 
 
 def remembered(message: pb.KnownSegment) -> Remembered:
