@@ -31,6 +31,10 @@ class StackRequest:
     timeout_s: float = TIMEOUT_S
     """For one process."""
 
+    def includes(self, rank: int | None) -> bool:
+        """Whether a process of this rank, or of none, is meant."""
+        return self.ranks is None or rank in self.ranks
+
     @property
     def file_name(self) -> str:
         """Of the request's file."""

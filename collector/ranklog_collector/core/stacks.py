@@ -6,6 +6,7 @@ node, perhaps damaged, perhaps hostile: what is none is skipped, what is too muc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +20,10 @@ THREADS_MAX = 512
 FRAMES_MAX = 512
 TEXT_MAX = 500
 """Letters of a name, a path or an error."""
+NAMELESS = "??"
+"""What a function is called of which only the address is known: that is another one in each process."""
+
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +255,12 @@ def _threads(value: Any) -> Iterable[Thread]:
 def _frames(value: Any) -> Iterable[Frame]:
     for one in value[:FRAMES_MAX] if isinstance(value, list) else ():
         if isinstance(one, dict) and _text(one.get("function")):
-            yield Frame(_text(one["function"]), _text(one.get("file")), _number(one.get("line")) or 0)
+            function = _text(one["function"])
+            yield Frame(
+                NAMELESS if _ADDRESS.fullmatch(function) else function,
+                _text(one.get("file")),
+                _number(one.get("line")) or 0,
+            )
 
 
 def _text(value: Any) -> str:

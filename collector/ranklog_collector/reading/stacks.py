@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ranklog_collector.core.stacks import Done, Dump, Folding, Member, fold, parse
 from ranklog_collector.reading.folder import RunFolder
@@ -80,6 +80,17 @@ def stacks_of(folder: RunFolder, request: str) -> StackSet | None:
     if found is None and request not in folder.state.stack_requests:
         return None
     return _put_together(folder.state, request, found or _Found())
+
+
+def of_ranks(found: StackSet, ranks: Callable[[int], bool]) -> StackSet:
+    """Leave out what is of other ranks than those that are meant."""
+
+    def chosen(snapshots: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+        return tuple(one for one in snapshots if one.member.rank is not None and ranks(one.member.rank))
+
+    snapshots = chosen(found.snapshots)
+    folding = fold((one.member, one.dump.stack) for one in snapshots)
+    return replace(found, snapshots=snapshots, children=chosen(found.children), folding=folding)
 
 
 # ---- inside ---------------------------------------------------------------------------------------------------------

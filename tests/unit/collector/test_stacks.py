@@ -139,6 +139,11 @@ def test_a_line_tells_all_about_a_process() -> None:
     assert [str(frame) for frame in dump.stack] == ["f (a.py:3)", "g"]
 
 
+def test_functions_without_a_name_are_the_same_in_all_processes() -> None:
+    one, other = (dumped(threads=[{"frames": [{"function": at, "file": "libc.so"}]}]) for at in ("0x7f11", "0x7fee"))
+    assert one.stack == other.stack == (Frame("??", "libc.so"),)
+
+
 def test_a_node_that_has_answered_says_so() -> None:
     assert parse(b'{"request":"r","t":9,"done":true,"processes":4}') == Done("r", 9)
 
