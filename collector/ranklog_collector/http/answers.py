@@ -66,6 +66,8 @@ class Process(_Answer):
     rank: int | None
     state: str = Field(description="NotStarted, Running, Completed, Failed, Terminated or Lost.")
     attempt: int = Field(description="1 is the first process of its rank.")
+    life: int = Field(description="Which life of the job it belongs to, counted from 0.")
+    is_current: bool = Field(description="Whether no restart of the job has replaced it.")
     local_rank: int | None
     node: str
     ip: str
@@ -83,6 +85,62 @@ class Process(_Answer):
     log: str = Field(description="Path of its output.")
     exit: str = Field(description="How it ended, in a word: its code, its signal, or OOM.", examples=["SIGSEGV"])
     duration_s: float | None
+
+
+class Quote(_Answer):
+    """A line that proves something."""
+
+    text: str
+    path: str = Field(description="Of the file in the run folder.")
+    offset: int = Field(description="Of the line in the file, in bytes.")
+    time: str | None
+    process: str
+    signature: str = Field(description="The signature that knows the line, if its text is the evidence.")
+
+
+class Culprit(_Answer):
+    """A process or node that the verdict names."""
+
+    name: str = Field(examples=["rank_3"])
+    category: str
+    summary: str = Field(examples=["was killed by SIGKILL"])
+    rank: int | None
+    node: str
+    ip: str
+    hostname: str
+    pid: int | None
+    exit: str
+    time: str | None
+    error_s: float = Field(description="The time is right to ± this much.")
+    quotes: list[Quote]
+    last_words: list[Quote]
+
+
+class Consequence(_Answer):
+    """Processes to which the same thing happened in its wake."""
+
+    what: str = Field(examples=["connection closed by 10.77.0.11"])
+    names: list[str]
+    ranks: list[int]
+    delay_min_s: float | None
+    delay_max_s: float | None
+    quotes: list[Quote]
+
+
+class Verdict(_Answer):
+    """Why a run is as it is: docs/reference/verdict.md."""
+
+    run: str
+    status: str = Field(description="failed, suspect, canceled, fine or unknown.")
+    headline: str
+    category: str | None
+    confidence: str | None = Field(description="certain, likely or possible.")
+    culprits: list[Culprit]
+    is_tie: bool = Field(description="One of the culprits was first, nobody can tell which.")
+    consequences: list[Consequence]
+    attempt: int | None
+    remarks: list[str]
+    next_steps: list[str] = Field(description="Commands to type.")
 
 
 class Processes(_Answer):

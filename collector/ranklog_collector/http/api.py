@@ -23,6 +23,7 @@ from ranklog_collector.views.folders import Folders, Namings
 from ranklog_collector.views.logs import log_page
 from ranklog_collector.views.processes import process_views
 from ranklog_collector.views.runs import run_page, run_view
+from ranklog_collector.views.verdict import verdict_view
 
 PREFIX = "/api/v1"
 PAGE_MAX = 1000
@@ -101,7 +102,13 @@ def _add_run(router: APIRouter, folders: Folders) -> None:
         with folders.opened(run) as (folder, _):
             return JsonAnswer({"processes": process_views(folder)})
 
+    def get_verdict(run: RunName) -> Response:
+        """Tell why the run is as it is: who failed first, what proves it, what was only a consequence."""
+        with folders.opened(run, latest_marks=False) as (folder, _):
+            return JsonAnswer(verdict_view(folder))
+
     of_run(router, "/processes", list_processes, response_model=answers.Processes)
+    of_run(router, "/verdict", get_verdict, response_model=answers.Verdict)
     # Last: in /runs/{experiment}/{run} the latter must not be one of the names above.
     of_run(router, "", get_run, response_model=answers.Run)
 

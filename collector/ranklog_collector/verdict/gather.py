@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ranklog_collector.core.processes import Process
+from ranklog_collector.core.processes import Process, number
 from ranklog_collector.core.verdict.evidence import Evidence, Machine, Member, Moment
 from ranklog_collector.core.verdict.finding import Verdict
 from ranklog_collector.core.verdict.first import SILENCE_NS
@@ -17,6 +17,7 @@ from ranklog_collector.reading.notes import notes
 from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes
 from ranklog_collector.reading.state import Node, Stream
 from ranklog_collector.verdict.catalogue import catalogue_of
+from ranklog_collector.verdict.suspicions import suspicions
 from ranklog_collector.verdict.words import DEEP_BYTES, TAIL_BYTES, Words, usual_pause_ns, words_of
 
 EXIT_NS = 20_000_000
@@ -55,6 +56,7 @@ def gather(folder: RunFolder, run: str = "", signatures: str | None = None) -> E
         folder.is_written and not state.has_ended,
         folder.now_ns(),
         state.processes.world_size,
+        suspicions(folder),
         remarks=tuple(notes(folder)),
     )
 
@@ -106,12 +108,15 @@ def _with_record(folder: RunFolder, member: Member, process: Process) -> Member:
     """Add what only the records tell."""
     error = _clock_error(folder, folder.state.node(process.node))
     lag = VANISHED_NS if process.vanished else EXIT_NS
-    ended = member.ended_ns
+    ended, asked_ns = member.ended_ns, number(process.exit or {}, "asked_ns")
+    asked = None if asked_ns is None else folder.state.node(process.node).clock.correct(asked_ns)
     return replace(
         member,
-        life=getattr(process, "life", process.attempt - 1),
+        life=process.life,
         ended=None if ended is None else Moment(ended - lag, ended, error, process.node),
-        lost_bytes=lost if isinstance(lost := (process.exit or {}).get("lost_bytes"), int) else 0,
+        asked_signal=number(process.exit or {}, "asked_signal"),
+        asked=None if asked is None else Moment(asked - EXIT_NS, asked, error, process.node),
+        lost_bytes=number(process.exit or {}, "lost_bytes") or 0,
     )
 
 

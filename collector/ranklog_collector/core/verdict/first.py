@@ -70,6 +70,9 @@ def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
     first = [one for one in tied if one.weight == weight]
     lead = min(first, key=lambda one: one.moment.latest_ns)
     first = [one for one in first if not lead.moment.is_before(one.moment)]
+    if weight is Weight.JOB:
+        # Who governs the job may say why; a signal does not.
+        return Choice(tuple([one for one in first if one.quotes] or first)[:1], tuple(left))
     was_close = len(first) > 1 or len(tied) > len(first)
     if len(first) > 1 and (confirmed := [one for one in first if one.member in _confirmed(case)]):
         first = confirmed

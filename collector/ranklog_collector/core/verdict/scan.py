@@ -47,7 +47,7 @@ def scan(data: bytes, offset: int, catalogue: Catalogue) -> list[Found]:
     """Find them in whole lines, the first of which is at `offset` of the stream, in their order."""
     found: list[Found] = []
     done = 0
-    for place in catalogue.places(data):
+    for place in catalogue.places(_as_lines(data)):
         if place < done:
             continue
         line = _line_at(data, place)
@@ -71,6 +71,13 @@ def plain(line: bytes) -> bytes:
 def shown(text: bytes) -> str:
     """Bytes of a job as text that plays with no terminal."""
     return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text.decode(errors="replace"))
+
+
+def _as_lines(data: bytes) -> bytes:
+    """As many bytes, of which what is drawn over or coloured begins a line of its own."""
+    if b"\x1b" in data:
+        data = _ESCAPE.sub(lambda found: b"\n" * len(found[0]), data)
+    return data.replace(b"\r", b"\n")
 
 
 def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catalogue) -> tuple[Found | None, int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ranklog_collector.core.verdict.events import Case
-from ranklog_collector.core.verdict.evidence import Member
+from ranklog_collector.core.verdict.evidence import Member, Suspicion
 from ranklog_collector.core.verdict.finding import Confidence, Quote
 
 SILENT_NS = 5_000_000_000
@@ -61,10 +61,16 @@ def suspects(case: Case, pool: Sequence[Member]) -> Suspects | None:
 
 def _suspected(case: Case, pool: Sequence[Member]) -> Suspects | None:
     for one in case.evidence.suspicions:
-        members = tuple(member for member in pool if member.rank in one.ranks)
+        members = tuple(member for member in pool if member.rank in one.ranks and not _has_moved(member, one))
         if members:
             return Suspects(members, one.why, one.confidence, one.quotes)
     return None
+
+
+def _has_moved(member: Member, suspicion: Suspicion) -> bool:
+    """Whether it has said something since."""
+    since = suspicion.time_ns
+    return since is not None and (member.last_output_ns or 0) > since + SILENT_NS
 
 
 def _behind_in_collectives(case: Case, pool: Sequence[Member]) -> Suspects | None:

@@ -1,0 +1,108 @@
+"""Tracebacks are taken whole, and what their first exception says decides."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ranklog_collector.core.verdict.scan import Found, scan
+from ranklog_collector.core.verdict.signatures import Role
+from tests.unit.verdict.jobs import CLOSED, RAISED, catalogue
+
+
+def found_in(text: str) -> list[Found]:
+    return scan(text.encode(), 0, catalogue())
+
+
+def test_a_traceback_is_one_sign_with_its_text_and_place() -> None:
+    text = RAISED.format(error="ValueError: boom")
+    (found,) = found_in("step 1\n" + text + "bye\n")
+    assert found.text == text.rstrip("\n") + "\nbye"
+    assert (found.start, found.says) == (len("step 1\n"), "raised ValueError: boom")
+    assert found.is_traceback
+
+
+def test_torchs_prefix_is_no_hindrance() -> None:
+    lines = RAISED.format(error="ValueError: boom").splitlines()
+    text = "".join(f"[rank3]: {line}\n" for line in lines)
+    (found,) = found_in("[rank 3] step 2\n" + text + "[rank 3] other\n")
+    assert found.says == "raised ValueError: boom"
+    assert found.text == text.rstrip("\n")
+
+
+def test_the_exception_decides_what_a_traceback_is() -> None:
+    (found,) = found_in(CLOSED.format(peer="10.77.0.11"))
+    assert found.match.signature.role is Role.CONSEQUENCE
+    assert found.says == "connection closed by 10.77.0.11"
+    (oom,) = found_in(RAISED.format(error="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.87 GiB."))
+    assert oom.says == "ran out of GPU memory"
+
+
+def test_of_chained_exceptions_the_first_decides() -> None:
+    cause = "\nDuring handling of the above exception, another exception occurred:\n\n"
+    closed, raised = CLOSED.format(peer="10.77.0.11"), RAISED.format(error="RuntimeError: training failed")
+    (found,) = found_in(closed + cause + raised)
+    assert found.match.signature.role is Role.CONSEQUENCE
+    assert found.text.endswith("RuntimeError: training failed")
+    (found,) = found_in(RAISED.format(error="ValueError: boom") + cause + closed)
+    assert found.says == "raised ValueError: boom"
+
+
+def test_an_exception_inside_another_ones_traceback_may_be_indented() -> None:
+    text = "Traceback (most recent call last):\n  File \"a.py\", line 1\nKeyError: 'rank'\n"
+    (found,) = found_in(text)
+    assert found.says == "raised KeyError: 'rank'"
+
+
+def test_ctrl_c_is_nobodys_fault() -> None:
+    assert found_in(RAISED.format(error="KeyboardInterrupt")) == []
+
+
+def test_a_threads_traceback_is_told_apart() -> None:
+    (found,) = found_in("Exception in thread Thread-1 (work):\n" + RAISED.format(error="ValueError: boom"))
+    assert found.is_thread
+
+
+def test_what_c_plus_plus_throws_is_read_in_its_next_line() -> None:
+    (found,) = found_in("terminate called after throwing an instance of 'std::runtime_error'\n  what():  bad mesh\n")
+    assert found.says == "threw std::runtime_error: bad mesh"
+    (found,) = found_in(
+        "terminate called after throwing an instance of 'gloo::IoException'\n"
+        "  what():  [gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.77.0.11]:1\n"
+    )
+    assert found.match.signature.role is Role.CONSEQUENCE
+
+
+def test_colours_and_redraws_hide_nothing() -> None:
+    (found,) = found_in("  10%\r  20%\r\x1b[31mMemoryError\x1b[0m\n")
+    assert found.says == "could not allocate memory"
+
+
+def test_how_many_lines_follow_is_told() -> None:
+    (found,) = found_in("MemoryError\none\ntwo\n")
+    assert found.lines_after == 2
+
+
+@given(st.binary(max_size=2000))
+def test_any_bytes_can_be_read(data: bytes) -> None:
+    for found in scan(data, 0, catalogue()):
+        assert 0 <= found.start < found.end <= len(data)
+
+
+PARTS = [
+    "Traceback (most recent call last):",
+    '  File "a.py", line 1',
+    "ValueError: x",
+    "",
+    "[rank0]: ",
+    "During handling of the above exception, another exception occurred:",
+    "terminate called recursively",
+    "  what():  x",
+]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=30))
+def test_any_heap_of_half_tracebacks_can_be_read(lines: list[str]) -> None:
+    data = "\n".join(lines).encode()
+    places = [found.start for found in scan(data, 0, catalogue())]
+    assert places == sorted(set(places))
