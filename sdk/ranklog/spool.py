@@ -114,6 +114,8 @@ class ExitRecord:
     signal_name: str | None = None
     core_dumped: bool | None = None
     oom_killed: bool | None = None
+    asked_signal: int | None = None
+    asked_ns: int | None = None
     max_rss_bytes: int | None = None
     user_s: float | None = None
     system_s: float | None = None
@@ -170,7 +172,8 @@ def parse_exit(raw: bytes) -> ExitRecord:
     return ExitRecord(
         key=reader.key(),
         end_ns=reader.need_integer("end_ns"),
-        **reader.integers("exit_code", "signal", "max_rss_bytes", "minor_faults", "major_faults"),
+        **reader.integers("exit_code", "signal", "asked_signal", "asked_ns"),
+        **reader.integers("max_rss_bytes", "minor_faults", "major_faults"),
         **reader.integers("voluntary_switches", "involuntary_switches"),
         signal_name=reader.text("signal_name"),
         core_dumped=reader.boolean("core_dumped"),

@@ -177,7 +177,6 @@ class Run:
             for host in hosts
         }
         self._jobs: list[HostProcess] = []
-        self._console = cluster.folder / f"console-{run_id}"
 
     def __enter__(self) -> Run:
         for agent in self.agents.values():
@@ -201,22 +200,17 @@ class Run:
 
     def start(self, commands: Sequence[HostCommand], timeout_s: float = 60) -> list[HostProcess]:
         """Start a job; what its launcher says is kept for `console`."""
-        with self._console.open("ab") as console:
-            begun = launchers.start(
-                self.cluster.hosts, commands, timeout_s, stdin=subprocess.DEVNULL, stdout=console, stderr=console
-            )
-        self._jobs += begun
-        return begun
+        bound = launchers.bounded(commands, timeout_s)
+        return self.start_to_be_killed(bound)
 
     def start_to_be_killed(self, commands: Sequence[HostCommand]) -> list[HostProcess]:
         """Start a job with nothing around its launcher, so that signals get there."""
-        popen = self.cluster.hosts.popen
-        with self._console.open("ab") as console:
-            begun = [
-                popen(one.host, *one.argv, env=one.env, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
-                for one in commands
-            ]
-        self._jobs += begun
+        begun = []
+        for one in commands:
+            with self._console(len(self._jobs)).open("wb") as console:
+                said = {"stdin": subprocess.DEVNULL, "stdout": console, "stderr": console}
+                begun.append(self.cluster.hosts.popen(one.host, *one.argv, env=one.env, **said))
+            self._jobs.append(begun[-1])
         return begun
 
     def finish(self, commands: Sequence[HostCommand], timeout_s: float = 60) -> list[int]:
@@ -228,7 +222,12 @@ class Run:
     @property
     def console(self) -> str:
         """What the launchers said."""
-        return self._console.read_text(errors="replace") if self._console.exists() else ""
+        return "".join(self.consoles)
+
+    @property
+    def consoles(self) -> list[str]:
+        """What each of the job's commands said."""
+        return [self._console(number).read_text(errors="replace") for number in range(len(self._jobs))]
 
     def await_end(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until every agent has ended well by itself, and the collector has published the run's end."""
@@ -300,6 +299,9 @@ class Run:
             assert _sha256(source) == _sha256(collected), (source, collected)
 
     # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _console(self, number: int) -> Path:
+        return self.cluster.folder / f"console-{self.run_id}-{number}"
 
     def _kill(self) -> None:
         for job in self._jobs:

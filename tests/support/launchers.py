@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,10 +46,16 @@ class Launcher(Protocol):
         """Give the commands that make up the job; the first one's end is the job's."""
 
 
+def bounded(commands: Sequence[HostCommand], timeout_s: float) -> list[HostCommand]:
+    """The same job, each of whose commands is bounded in time."""
+    bound = ("timeout", "-k", str(KILL_AFTER_S), str(timeout_s))
+    return [replace(command, argv=(*bound, *command.argv)) for command in commands]
+
+
 def start(hosts: Hosts, commands: Sequence[HostCommand], timeout_s: float = 60, **options: Any) -> list[HostProcess]:
     """Start all commands of a job, each bounded in time."""
-    bound = ("timeout", "-k", str(KILL_AFTER_S), str(timeout_s))
-    return [hosts.popen(command.host, *bound, *command.argv, env=command.env, **options) for command in commands]
+    bound = bounded(commands, timeout_s)
+    return [hosts.popen(command.host, *command.argv, env=command.env, **options) for command in bound]
 
 
 def run(hosts: Hosts, commands: Sequence[HostCommand], timeout_s: float = 60) -> list[subprocess.CompletedProcess[str]]:

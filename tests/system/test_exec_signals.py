@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,3 +198,21 @@ class Terminal:
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize("send", [to_exec_only, to_the_group, to_everybody_in_turn])
+def test_the_exit_record_says_by_which_signal_a_program_was_asked_to_end_and_when(
+    executor: Executor, send: Send
+) -> None:
+    with start_counter(executor) as process:
+        begun_ns = time.time_ns()
+        send(process, signal.SIGTERM)
+    end = executor.spool.end()
+    assert (end.asked_signal, end.exit_code) == (signal.SIGTERM, 0)
+    assert end.asked_ns is not None
+    assert begun_ns <= end.asked_ns <= end.end_ns
+
+
+def test_a_program_that_ends_by_itself_was_not_asked_to(executor: Executor) -> None:
+    executor.run("true")
+    assert (executor.spool.end().asked_signal, executor.spool.end().asked_ns) == (None, None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ranklog_collector.cli.output import Column, print_table, say
 from ranklog_collector.reading.folder import RunFolder
-from ranklog_collector.reading.processes import ProcessState, ProcessView
+from ranklog_collector.reading.processes import ProcessState, ProcessView, current
 from ranklog_collector.reading.runs import RunOverview
 from ranklog_collector.reading.times import bytes_text, clock_time, duration_text
 from ranklog_collector.reading.verify import Report, SegmentCheck
@@ -53,13 +53,15 @@ def summary(folder: RunFolder, views: list[ProcessView], now_ns: int) -> str:
     state = folder.state.state
     if not folder.state.has_ended and not folder.is_written:
         state = "interrupted"
-    counts = Counter(view.state for view in views if view.role != "launcher")
+    own = current(views)
+    counts = Counter(view.state for view in own)
     parts = [f"{count} {_words(kind)}" for kind in ProcessState if (count := counts[kind])]
-    nodes = len(folder.state.nodes)
+    nodes, starts = len(folder.state.nodes), max((view.life for view in own), default=0) + 1
     return (
         f"{folder.experiment}/{folder.run_id} {state} after {duration_text(now_ns - folder.started_ns)}; "
         f"{nodes} node{'s' if nodes != 1 else ''}, {counts.total()} process{'es' if counts.total() != 1 else ''}"
-        f"{': ' if parts else ''}{', '.join(parts)}; {bytes_text(sum(view.bytes for view in views))}"
+        f"{': ' if parts else ''}{', '.join(parts)}{f', started {starts} times' if starts > 1 else ''}; "
+        f"{bytes_text(sum(view.bytes for view in views))}"
     )
 
 

@@ -50,6 +50,8 @@ class Presence:
     state: str | None = None
     state_ns: int = 0
     begun_ns: int = 0
+    _awaited: int = 0
+    """A run that had ended goes on: there were so many processes before."""
     _ticked_ns: int | None = None
 
     def apply(self, entry: journal.Entry) -> None:
@@ -63,6 +65,8 @@ class Presence:
             node = self.nodes[entry.node]
             node.offset_ns, node.error_ns = entry.offset_ns, entry.error_ns
         elif isinstance(entry, journal.State):
+            if self.is_ended and entry.state not in FINAL:
+                self._awaited = len(self.processes)
             self.state, self.state_ns = entry.state, entry.time
         elif isinstance(entry, journal.Run):
             self.begun_ns = entry.time
@@ -174,8 +178,8 @@ class Presence:
             return self.state
         if all(self._is_gone(node, now_ns) for node in self.nodes.values()) and self._has_all(now_ns):
             return self.processes.verdict()
-        has_ended = all(one.ended_ns is not None for one in self.processes) and self.processes.is_complete
-        return "finalizing" if has_ended else self.state
+        has_ended = self.processes.have_ended and self.processes.is_complete
+        return "finalizing" if has_ended and len(self.processes) > self._awaited else self.state
 
     def _is_gone(self, node: Node, now_ns: int) -> bool:
         return node.state == "left" or (node.state == "lost" and now_ns - node.changed_ns > GONE_NS)

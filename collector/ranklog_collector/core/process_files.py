@@ -52,8 +52,8 @@ def process_status(presence: Presence) -> bytes:
 
 
 def run_summary(entry: journal.Run, presence: Presence, layout: Layout) -> bytes:
-    """The run in short: what it is, its state, its nodes and how many processes it has."""
-    outcomes = [presence.processes.outcome(one) for one in presence.processes.own]
+    """The run in short: what it is, its state, its nodes and how many processes its last life has."""
+    outcomes = [presence.processes.outcome(one) for one in presence.processes.current]
     summary = {
         "version": 1,
         "run_id": entry.run_id,
@@ -73,6 +73,7 @@ def run_summary(entry: journal.Run, presence: Presence, layout: Layout) -> bytes
         ],
         "processes": {
             "world_size": presence.processes.world_size,
+            "lives": presence.processes.lives.last.number + 1,
             "seen": len(outcomes),
             "running": outcomes.count(None),
             **{outcome.value.lower(): outcomes.count(outcome) for outcome in Outcome},

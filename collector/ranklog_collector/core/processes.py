@@ -9,10 +9,12 @@ from enum import Enum
 
 from ranklog_collector.core.journal import Process as Fact
 from ranklog_collector.core.journal import Record
+from ranklog_collector.core.lives import Lives
 
 _NUMBER_MAX = 1 << 63
 _SIGKILL = 9
 _ORDERLY = (1, 2, 15)  # HUP, INT, TERM: somebody wanted it to end
+_MPI = ("openmpi", "mpich", "pmix")
 
 
 class Outcome(Enum):
@@ -22,6 +24,18 @@ class Outcome(Enum):
     FAILED = "Failed"
     TERMINATED = "Terminated"
     """Ended by somebody else: a signal, or in the wake of another's failure. Also when nobody knows."""
+
+
+class Ending(Enum):
+    """How a process ended, seen by itself."""
+
+    WELL = "well"
+    """Also if nobody knows how."""
+    FAILED = "failed"
+    """Whatever others did."""
+    DOUBTFUL = "doubtful"
+    """It has failed, unless another one had before: what ended it may have come from anyone."""
+    BY_OTHERS = "by others"
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +49,11 @@ class Process:
     attempt: int
     started_ns: int
     """By the collector's clock."""
+    life: int = 0
+    """Which life of the job it belongs to, counted from 0."""
     ended_ns: int | None = None
+    asked_ns: int | None = None
+    """When somebody wanted it to end, by a signal, if its `ranklog exec` got one."""
     exit: Record | None = None
     vanished: bool = False
     lost: bool = False
@@ -67,13 +85,20 @@ class Process:
         return code - 128 if signal is None and code is not None and code - 128 in hidden else signal
 
     @property
-    def failed_by_itself(self) -> bool:
-        """Whether it failed, whatever others did; a SIGKILL alone may have been anyone's."""
-        if self.exit is None or self.signal in _ORDERLY:
-            return False
-        if self.signal == _SIGKILL:
-            return self.exit.get("oom_killed") is True
-        return self.signal is not None or number(self.exit, "exit_code") not in (0, None)
+    def ending(self) -> Ending:
+        """How it ended, as far as itself knows."""
+        if self.vanished or self.signal in _ORDERLY:
+            return Ending.BY_OTHERS
+        if self.signal is not None:
+            is_doubtful = self.signal == _SIGKILL and (self.exit or {}).get("oom_killed") is not True
+            return Ending.DOUBTFUL if is_doubtful else Ending.FAILED
+        if number(self.exit or {}, "exit_code") in (0, None):
+            return Ending.WELL
+        if self.asked_ns is None:
+            return Ending.FAILED
+        # Its way of heeding a signal. But if a rank calls MPI_Abort, its launcher asks it to end, too.
+        is_doubtful = not self.is_launcher and self.record.get("launcher") in _MPI
+        return Ending.DOUBTFUL if is_doubtful else Ending.BY_OTHERS
 
 
 @dataclass(slots=True)
@@ -84,12 +109,13 @@ class Processes:
     """Whether the job has more than one rank."""
     spread: bool = False
     """Whether a launcher says that the job has ranks on more than one node."""
-    world_size: int | None = None
+    lives: Lives = field(default_factory=Lives)
     events: list[tuple[Process, bool]] = field(default_factory=list)
     """Starts and ends (True) of the job's own processes, in order of arrival."""
     _all: dict[tuple[str, str], Process] = field(default_factory=dict)
     _names: Counter[str] = field(default_factory=Counter)
     _earliest_failure: dict[int, int] = field(default_factory=dict)
+    """Of each life."""
 
     def __iter__(self) -> Iterator[Process]:
         """In the order in which they became known."""
@@ -122,33 +148,50 @@ class Processes:
         return [one for one in self if not one.is_launcher]
 
     @property
+    def current(self) -> list[Process]:
+        """Those of the job's last life, without its launcher; also who was not started again, and lived on."""
+        return [one for one in self.own if self.is_current(one)]
+
+    def is_current(self, process: Process) -> bool:
+        """Whether a process belongs to the last life of the job."""
+        last, rank = self.lives.last, process.rank
+        if process.life == last.number:
+            return True
+        if process.lost or (process.ended_ns is not None and process.ended_ns <= last.start_ns):
+            return False
+        return rank is None or (rank not in last.ranks and rank < (last.world_size or rank + 1))
+
+    @property
+    def world_size(self) -> int | None:
+        """How many ranks the last life of the job has, if its launcher told."""
+        return self.lives.last.world_size
+
+    @property
     def is_complete(self) -> bool:
         """Whether every process that there should be has been seen, and at least one."""
-        own = self.own
-        ranks = {one.rank for one in own if one.rank is not None}
-        return bool(own) and (not ranks or self.world_size is None or len(ranks) >= self.world_size)
+        ranks = {one.rank for one in self.current if one.rank is not None}
+        return bool(self.own) and (not ranks or self.world_size is None or len(ranks) >= self.world_size)
+
+    @property
+    def have_ended(self) -> bool:
+        """Whether all have that were seen; of those of an earlier life nobody may ever tell."""
+        return all(one.ended_ns is not None or not self.is_current(one) for one in self)
 
     def outcome(self, process: Process) -> Outcome | None:
         """How a process ended, as far as is known now; None if it has not."""
         if process.ended_ns is None:
             return None
-        if process.vanished or process.signal in _ORDERLY:
-            return Outcome.TERMINATED
-        if process.failed_by_itself:
-            return Outcome.FAILED
-        if process.signal == _SIGKILL:
-            was_first = process.ended_ns <= self._earliest_failure[_restart(process)]
+        if process.ending is Ending.DOUBTFUL:
+            was_first = process.ended_ns <= self._earliest_failure.get(process.life, process.ended_ns)
             return Outcome.FAILED if was_first else Outcome.TERMINATED
-        return Outcome.COMPLETED
+        return _OUTCOMES[process.ending]
 
     def verdict(self) -> str:
         """The state in which a run with these processes ends: completed, failed, canceled or lost."""
-        launchers = [one for one in self if one.is_launcher and one.exit is not None]
-        # A restarted rank counts by its last attempt.
-        deciding = launchers[-1:] or list(
-            {one.rank if one.rank is not None else one.key: one for one in self.own}.values()
-        )
+        deciding = self._launchers() or self.current
         outcomes = {self.outcome(one) for one in deciding}
+        if self._were_asked(deciding):
+            return "canceled"
         if Outcome.FAILED in outcomes:
             return "failed"
         if not outcomes or None in outcomes or any(one.vanished for one in deciding):
@@ -157,10 +200,28 @@ class Processes:
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
+    def _launchers(self) -> list[Process]:
+        """Launchers of the last life that have ended, of each node the latest: they have the last word."""
+        last = self.lives.last
+        ended = [
+            one for one in self if one.is_launcher and one.exit is not None and (one.ended_ns or 0) > last.start_ns
+        ]
+        return list({one.node: one for one in sorted(ended, key=lambda one: one.started_ns)}.values())
+
+    def _were_asked(self, deciding: list[Process]) -> bool:
+        """Whether somebody wanted the job to end, before anything else had gone wrong with these."""
+        terminated = [one for one in deciding if self.outcome(one) is Outcome.TERMINATED]
+        asked = [one.asked_ns for one in terminated if one.asked_ns is not None]
+        failed = [one.ended_ns or 0 for one in deciding if self.outcome(one) is Outcome.FAILED]
+        return bool(asked) and all(ended_ns >= min(asked) for ended_ns in failed)
+
     def _start(self, fact: Fact, record: Record, offset_ns: int) -> Process:
         start_ns = number(record, "start_ns")
         process = Process(fact.node, fact.key, record, "", 1, fact.time if start_ns is None else start_ns + offset_ns)
         self._all[fact.node, fact.key] = process
+        world_size = number(record, "world_size")
+        rank = None if process.is_launcher else process.rank
+        process.life = self.lives.place(rank, world_size, process.started_ns)
         if process.is_launcher:
             process.name = f"launcher_{process.pid}"
             return process
@@ -181,8 +242,6 @@ class Processes:
 
     def _note_size(self, process: Process) -> None:
         world, local = number(process.record, "world_size"), number(process.record, "local_size")
-        if world is not None:
-            self.world_size = max(world, self.world_size or 0)
         self.several = self.several or (world or 0) > 1 or len(self._names) > 1
         self.spread = self.spread or (world is not None and local is not None and world > local)
 
@@ -192,21 +251,24 @@ class Processes:
         process.lost = False
         process.vanished = fact.event == "vanished"
         process.exit = None if process.vanished else record
+        asked_ns = number(record, "asked_ns")
+        process.asked_ns = None if asked_ns is None else asked_ns + offset_ns
         if process.is_launcher:
             return
-        if process.failed_by_itself or process.signal == _SIGKILL:
-            restart = _restart(process)
-            self._earliest_failure[restart] = min(
-                process.ended_ns, self._earliest_failure.get(restart, process.ended_ns)
-            )
+        if process.ending in (Ending.FAILED, Ending.DOUBTFUL):
+            earliest = self._earliest_failure.get(process.life, process.ended_ns)
+            self._earliest_failure[process.life] = min(process.ended_ns, earliest)
         self.events.append((process, True))
+
+
+_OUTCOMES = {
+    Ending.WELL: Outcome.COMPLETED,
+    Ending.FAILED: Outcome.FAILED,
+    Ending.BY_OTHERS: Outcome.TERMINATED,
+}
 
 
 def number(record: Record, name: str) -> int | None:
     """A field that should be a number that is not negative, if it is."""
     value = record.get(name)
     return value if type(value) is int and 0 <= value < _NUMBER_MAX else None
-
-
-def _restart(process: Process) -> int:
-    return number(process.record, "restart") or 0

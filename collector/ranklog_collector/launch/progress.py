@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ranklog_collector.reading.processes import ProcessState, ProcessView
+from ranklog_collector.reading.processes import ProcessState, ProcessView, current
 
 SILENT_S = 10.0
 """A rank that says nothing for so long is worth a word."""
@@ -29,19 +29,13 @@ class Progress:
 
 def progress_line(progress: Progress, width: int) -> str:
     """Write it down, shortened to the width."""
-    own = latest_attempts(progress.views)
+    own = current(progress.views)
     parts = [progress.phase] if progress.phase else [_states(own), _silence(own, progress.now_ns)]
     parts.insert(1, f"{progress.lines:,} line{'s' if progress.lines != 1 else ''}")
     parts.append(elapsed_text(progress.elapsed_s))
     if progress.bar:
         parts.append(progress.bar)
     return shortened(SEPARATOR.join(part for part in parts if part), width)
-
-
-def latest_attempts(views: Sequence[ProcessView]) -> list[ProcessView]:
-    """Of the job's own processes, launchers left out, those that no later one of the same rank has replaced."""
-    own = {view.key if view.rank is None else view.rank: view for view in views if view.role != "launcher"}
-    return list(own.values())
 
 
 def elapsed_text(seconds: float) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ranklog_collector.launch.leftover import leftover
-from ranklog_collector.launch.progress import latest_attempts
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.lines import last_lines_start
 from ranklog_collector.reading.losses import losses
-from ranklog_collector.reading.processes import ProcessState, ProcessView, processes, ranks_text
+from ranklog_collector.reading.processes import ProcessState, ProcessView, current, processes, ranks_text
 from ranklog_collector.reading.state import RunState, Segment, Stream
 from ranklog_collector.reading.text import shown
 
@@ -181,7 +180,7 @@ def _together(group: list[tuple[Row, ProcessView]]) -> Row:
 
 def first_failed(views: Sequence[ProcessView]) -> ProcessView | None:
     """Find the process that was the first to end badly, if any did."""
-    ended = [view for view in latest_attempts(views) if view.state in ABNORMAL and view.ended_ns is not None]
+    ended = [view for view in current(views) if view.state in ABNORMAL and view.ended_ns is not None]
     # Whoever failed by itself comes before those who were ended in its wake.
     return min(ended, key=lambda view: (view.state is not ProcessState.FAILED, view.ended_ns), default=None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from signal import Signals
@@ -38,6 +38,10 @@ class ProcessView:
     state: ProcessState
     attempt: int = 1
     """1 is the first process of its rank."""
+    life: int = 0
+    """Which life of the job it belongs to, counted from 0."""
+    is_current: bool = True
+    """Whether no restart of the job has replaced it."""
     local_rank: int | None = None
     node: str = ""
     ip: str = ""
@@ -75,13 +79,18 @@ def processes(state: RunState) -> list[ProcessView]:
     views = [_view(state, process, streams[process.node, process.key]) for process in state.processes]
     met = {view.rank for view in views}
     views += [
-        ProcessView(f"rank_{rank}", "rank", rank, ProcessState.NOT_STARTED)
+        ProcessView(f"rank_{rank}", "rank", rank, ProcessState.NOT_STARTED, life=state.processes.lives.last.number)
         for rank in range(min(state.processes.world_size or 0, RANKS_MAX))
         if rank not in met
     ]
     return sorted(
         views, key=lambda one: (one.rank is None, one.rank or 0, one.attempt, one.node, one.started_ns or 0, one.key)
     )
+
+
+def current(views: Sequence[ProcessView]) -> list[ProcessView]:
+    """Leave out launchers, and what a restart of the job has replaced."""
+    return [view for view in views if view.is_current and view.role != "launcher"]
 
 
 def ranks_text(ranks: Iterable[int]) -> str:
@@ -105,6 +114,8 @@ def _view(state: RunState, process: Process, streams: list[Stream]) -> ProcessVi
         rank=None if process.is_launcher else process.rank,
         state=_state(state, process),
         attempt=process.attempt,
+        life=process.life,
+        is_current=state.processes.is_current(process),
         local_rank=number(process.record, "local_rank"),
         node=process.node,
         ip=node.ip,

@@ -133,15 +133,18 @@ class Capture:
         for number in self._theirs:
             os.close(number)
 
-    def write_exit(self, end_ns: int) -> None:
-        """Say how the command ended. If even that has no room on the disk, it is warned of."""
+    def write_exit(self, end_ns: int, asked: tuple[int, int] | None = None) -> None:
+        """Say how the command ended, and by what signal and when (ns) it was `asked` to.
+
+        If even that has no room on the disk, it is warned of.
+        """
         status = self.child.status
         assert status is not None, "it has ended"
         is_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == SIGKILL
         oom_killed = self._memory.killed(self.child.pid) if is_killed else False
         output_bytes = {self._file(kind): tape.written for kind, tape in self.tapes.items()}
         lost_bytes = sum(tape.lost for tape in self.tapes.values())
-        fields = ended(self.key, end_ns, status, self.child.usage, oom_killed, output_bytes, lost_bytes)
+        fields = ended(self.key, end_ns, status, self.child.usage, oom_killed, asked, output_bytes, lost_bytes)
         try:
             write_record(exit_path(self._folder, self.key), fields)
         except OSError as error:

@@ -102,10 +102,11 @@ def ended(
     status: int,
     usage: "resource.struct_rusage | None",
     oom_killed: bool | None,
+    asked: tuple[int, int] | None,
     output_bytes: "Mapping[str, int]",
     lost_bytes: int,
 ) -> "dict[str, object]":
-    """Say how a process ended, by its wait status and what it used, if that is known."""
+    """Say how a process ended, by its wait status and what it used, if that is known; `asked`: see Relay."""
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
     return {
         "version": VERSION,
@@ -116,6 +117,8 @@ def ended(
         "signal_name": None if number is None else signal_name(number),
         "core_dumped": os.WCOREDUMP(status),
         "oom_killed": oom_killed,
+        "asked_signal": asked[0] if asked else None,
+        "asked_ns": asked[1] if asked else None,
         **(_used(usage) if usage is not None else {}),
         "output_bytes": dict(output_bytes),
         "lost_bytes": lost_bytes,

@@ -2,7 +2,7 @@
 
 import os
 from select import EPOLLIN, epoll
-from time import monotonic
+from time import monotonic, time_ns
 
 from ranklog.capture.lean import signal
 from ranklog.capture.signals import Ledger
@@ -44,6 +44,8 @@ class Relay:
         self._wants_stop = False
         self._last_output_s = monotonic()
         self._is_told_to_end = False
+        self.asked: tuple[int, int] | None = None
+        """The signal by which the child was first asked to end, and when (ns)."""
         self._poller = epoll()
         self._handlers: dict[int, Callable[[float], object]] = {}
         self._listen(inbox.fileno(), self._on_signals)
@@ -158,7 +160,9 @@ class Relay:
             else:
                 self._ledger.received(number, now_s)
                 self._wants_stop = number in STOPS or (self._wants_stop and number != signal.SIGCONT)
-                self._is_told_to_end = self._is_told_to_end or number in ENDS
+                if number in ENDS:
+                    self._is_told_to_end = True
+                    self.asked = self.asked or (number, time_ns())
         if self._wants_stop and self._child.is_stopped:
             self._wants_stop = False
             self._inbox.stop()

@@ -21,12 +21,12 @@ def serve(capture: "Capture", dispositions: Dispositions) -> "NoReturn":
     _give_way()
     relay = Relay(capture.child, connect(capture), Inbox(dispositions), capture.witness.report, STDOUT)
     relay.run()
-    end_ns, status = time_ns(), capture.child.status
+    end_ns, status, asked = time_ns(), capture.child.status, relay.asked
     assert status is not None, "it has ended"
     capture.heir.tell(status)
     relay.drain()
     relay.settle()
-    capture.write_exit(end_ns)
+    capture.write_exit(end_ns, asked)
     capture.heir.end()
     relay.part()
     capture.witness.end()

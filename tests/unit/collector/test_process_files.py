@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranklog_collector.core import journal
@@ -235,6 +235,7 @@ def test_the_run_in_short(job: Job) -> None:
     assert summary["nodes"][0]["node_ip"] == "10.0.0.1"
     assert summary["processes"] == {
         "world_size": 2,
+        "lives": 1,
         "seen": 1,
         "running": 0,
         "completed": 0,
@@ -251,6 +252,7 @@ FIELDS = ("pid", "rank", "world_size", "local_size", "role", "restart", "hostnam
 ENDS = ("exit_code", "signal", "signal_name", "oom_killed", "end_ns")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.dictionaries(st.sampled_from(FIELDS), JSON), st.dictionaries(st.sampled_from(ENDS), JSON))),
     st.booleans(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -60,7 +61,8 @@ def test_if_all_are_silent_nobody_stands_out() -> None:
 
 
 def test_a_restarted_rank_counts_once() -> None:
-    assert line(rank(0, FAILED), rank(0, attempt=2), rank(1)).startswith("2/2 running · 1,234")
+    replaced = replace(rank(0, FAILED), is_current=False)
+    assert line(replaced, rank(0, attempt=2), rank(1)).startswith("2/2 running · 1,234")
 
 
 def test_once_the_job_is_over_the_line_tells_what_goes_on() -> None:
