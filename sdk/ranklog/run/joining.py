@@ -13,6 +13,7 @@ from ranklog import layout, spool
 from ranklog.ancestors import Daemon, descends, launcher_daemon
 from ranklog.capture import record
 from ranklog.identity import Identity, detect, setting
+from ranklog.run.answering import answer_in
 from ranklog.run.own_log import note, warn
 from ranklog.run.place import Place
 from ranklog.run_id import announced, choose, from_launcher
@@ -26,6 +27,7 @@ def here() -> Place:
     if not _here:
         _here.append(_told(os.environ) or _new(os.environ))
         _here[0].log_here()
+        answer_in(_here[0].folder)
         note("logging to run %s in %s as %s", _here[0].run_id, _here[0].folder, _here[0].key)
     return _here[0]
 
