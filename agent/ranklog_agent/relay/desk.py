@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from ranklog.mlflow_api.errors import MISSING, NOT_IMPLEMENTED, UNAVAILABLE, ApiError, invalid
+from ranklog.mlflow_api.errors import MISSING, NOT_IMPLEMENTED, UNAVAILABLE, UNKNOWN_ENDPOINT, MlflowError, invalid
 from ranklog.mlflow_api.logbook import Logbook
 from ranklog_agent.config import Config
 from ranklog_agent.relay import uploads
@@ -43,16 +43,19 @@ class Desk:
         self._thread.shutdown()
 
     async def answer(self, head: Head, content: AsyncIterator[bytes], writer: asyncio.StreamWriter) -> Answer | None:
-        """Give the answer; None if the collector has given one, which ends the connection. Raises ApiError, OSError."""
+        """Give the answer; None if the collector has given one, which ends the connection.
+
+        Raises MlflowError and OSError.
+        """
         key, _, target = head.target.removeprefix("/").partition("/")
         found = await self._in_thread(self._books.get, key)
         if found is None:
-            raise ApiError(MISSING, f"This node has no process {key[:200]!r} of run {self._run_id}")
+            raise MlflowError(MISSING, f"This node has no process {key[:200]!r} of run {self._run_id}")
         logbook, calls = found
         head = replace(head, target=f"/{target}")
         path = head.path
         if path == SERVER_INFO:
-            raise ApiError("ENDPOINT_NOT_FOUND", "There is nothing to be told of this server")
+            raise MlflowError(UNKNOWN_ENDPOINT, "There is nothing to be told of this server")
         if path in ("/health", "/healthz"):
             return Answer(content=b"OK", media_type="text/plain")
         try:
@@ -97,7 +100,7 @@ class Desk:
         if self._onward is None:
             if head.path in MODELS:
                 return Answer()
-            raise ApiError(
+            raise MlflowError(
                 NOT_IMPLEMENTED,
                 f"{what} cannot be answered from this node's spool, and there is no collector to ask: start the "
                 "collector with --http, and set RANKLOG_URL where the agent is started",
@@ -109,7 +112,7 @@ class Desk:
                 raise
             if head.path in MODELS:
                 return Answer()
-            raise ApiError(
+            raise MlflowError(
                 UNAVAILABLE, f"{what} is the collector's to answer, and {self._onward.url} does not: {error}"
             ) from error
         return None

@@ -12,13 +12,10 @@ from dataclasses import replace
 from types import TracebackType
 
 from ranklog import relay_place, spool
-from ranklog.mlflow_api.errors import MISSING, NOT_IMPLEMENTED, UNAVAILABLE, ApiError
+from ranklog.mlflow_api.errors import INTERNAL, MISSING, MlflowError
 from ranklog_agent.config import Config
 from ranklog_agent.relay.desk import Desk
 from ranklog_agent.relay.wire import HEAD_BYTES_MAX, BadRequestError, Head, body, read_head, refusal, send
-
-STATUSES = {MISSING: 404, "ENDPOINT_NOT_FOUND": 404, NOT_IMPLEMENTED: 501, UNAVAILABLE: 503}
-"""Of HTTP; of all other errors 400. What is answered with 503 MLflow's client asks again."""
 
 
 class Relay:
@@ -83,15 +80,15 @@ class Relay:
         try:
             secret, _, target = head.target.removeprefix("/").partition("/")
             if not secrets.compare_digest(secret.encode(), self._secret.encode()):
-                raise ApiError(MISSING, "There is no such place: MLFLOW_TRACKING_URI is not that of this node's relay")
+                raise MlflowError(MISSING, "MLFLOW_TRACKING_URI is not that of this node's relay")
             answer = await self._desk.answer(replace(head, target=f"/{target}"), content, writer)
         except (BadRequestError, OSError):
             raise
-        except ApiError as error:
-            answer = refusal(STATUSES.get(error.code, 400), error.code, str(error))
+        except MlflowError as error:
+            answer = refusal(error.status, error.code, error.message)
         except Exception as error:  # noqa: BLE001 (a fault of ours must not end other ranks' connections)
             self._say(f"cannot answer {head.method} {head.path}: {type(error).__name__}: {error}")
-            answer = refusal(500, "INTERNAL_ERROR", f"{type(error).__name__}: {error}")
+            answer = refusal(500, INTERNAL, f"{type(error).__name__}: {error}")
         if answer is None:
             return False
         async for _ in content:  # what was not read stands before the next request

@@ -19,7 +19,7 @@ _numbers = count()
 
 
 async def store(logbook: Logbook, run_id: str, path: str, body: AsyncIterator[bytes]) -> None:
-    """Store what a request brings. A full disk is warned of, as ever. Raises ApiError."""
+    """Store what a request brings. A full disk is warned of, as ever. Raises MlflowError."""
     parts = _parts(logbook.prefix(run_id) + path)
     folder = os.path.join(logbook.place.folder, "artifacts", logbook.place.key, *parts[:-1])
     fresh = os.path.join(folder, f".relay.{os.getpid()}.{next(_numbers)}.new")
@@ -44,14 +44,14 @@ async def store(logbook: Logbook, run_id: str, path: str, body: AsyncIterator[by
 
 
 def find(logbook: Logbook, run_id: str, path: str) -> str | None:
-    """Give where a file is; None if this node has none of that name. Of several the latest. Raises ApiError."""
+    """Give where a file is; None if this node has none of that name. Of several the latest. Raises MlflowError."""
     parts = _parts(logbook.prefix(run_id) + path)
     found = [os.path.join(folder, *parts) for folder in _folders(logbook.place.folder)]
     return max((each for each in found if os.path.isfile(each)), key=os.path.getmtime, default=None)
 
 
 def listing(logbook: Logbook, run_id: str, path: str) -> list[dict[str, Any]]:
-    """Give what is in a folder of a run, as MLflow has it. Raises ApiError."""
+    """Give what is in a folder of a run, as MLflow has it. Raises MlflowError."""
     parts = _parts(logbook.prefix(run_id) + path)
     found: dict[str, dict[str, Any]] = {}
     for folder in _folders(logbook.place.folder):

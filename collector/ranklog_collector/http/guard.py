@@ -15,9 +15,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ranklog.mlflow_api.errors import DENIED, INTERNAL, UNAUTHENTICATED, MlflowError
 from ranklog_collector.http import mlflow
 from ranklog_collector.http.errors import BrokenOffError, error_answer
-from ranklog_collector.mlflow.errors import DENIED, INTERNAL, UNAUTHENTICATED, MlflowError
 
 HEALTH = "/healthz"
 _OPEN = (HEALTH, "/health")

@@ -11,14 +11,14 @@ from urllib.parse import parse_qs
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ranklog_collector.http.sending import file_answer
-from ranklog_collector.mlflow.errors import (
+from ranklog.mlflow_api.errors import (
+    NOT_IMPLEMENTED,
     UNAVAILABLE,
     UNKNOWN_ENDPOINT,
-    UNSUPPORTED,
     MlflowError,
     invalid,
 )
+from ranklog_collector.http.sending import file_answer
 
 if TYPE_CHECKING:
     from ranklog_collector.mlflow.tracking import Tracking
@@ -115,7 +115,7 @@ class MlflowApi:
             await calls.upload_of_run(tracking, _query(scope), _blocks(receive))
             await _send(send, 200, _EMPTY, _JSON)
         elif "/mlflow-artifacts/mpu/" in path or "/mlflow-artifacts/presigned" in path:
-            raise MlflowError(UNSUPPORTED, "artifacts are sent to and from the collector in one piece")
+            raise MlflowError(NOT_IMPLEMENTED, "artifacts are sent to and from the collector in one piece")
         else:
             raise _nothing_at(method, path)
 
@@ -124,7 +124,7 @@ class MlflowApi:
             from ranklog_collector.mlflow.tracking import Tracking
         except ImportError as error:
             message = f"MLflow's API needs {error.name}: pip install 'ranklog[collector]' where the collector runs"
-            raise MlflowError(UNSUPPORTED, message) from error
+            raise MlflowError(NOT_IMPLEMENTED, message) from error
         self._tracking = Tracking(self._root, self._url)
         return self._tracking
 

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ranklog_collector.mlflow import artifacts, fields, limits, shapes
-from ranklog_collector.mlflow.errors import UNSUPPORTED, MlflowError, invalid
-from ranklog_collector.mlflow.fields import Json
+from ranklog.mlflow_api import fields, limits
+from ranklog.mlflow_api.errors import NOT_IMPLEMENTED, MlflowError, invalid
+from ranklog.mlflow_api.fields import Json
+from ranklog_collector.mlflow import artifacts, shapes
 from ranklog_collector.mlflow.run import Run
 from ranklog_collector.reading.folder import RunFolder
 
@@ -54,7 +55,9 @@ async def list_of_run(tracking: Tracking, request: Json) -> Json:
     parts = artifacts.parts_of(fields.any_text(request, "path"))
     run = await tracking.runs.get(run_id)
     if not run.info.artifact_uri.startswith(shapes.PROXIED):
-        raise MlflowError(UNSUPPORTED, f"the artifacts of run {run_id} are in {run.info.artifact_uri}: list them there")
+        raise MlflowError(
+            NOT_IMPLEMENTED, f"the artifacts of run {run_id} are in {run.info.artifact_uri}: list them there"
+        )
     found = await asyncio.to_thread(artifacts.listed, _of_run(tracking, run, parts).base, parts)
     answer: Json = {"root_uri": run.info.artifact_uri}
     if found:
@@ -108,7 +111,7 @@ async def delete(tracking: Tracking, path: str) -> Json:
 
 async def unsupported(tracking: Tracking, request: Json) -> Json:
     """Say that artifacts are sent in one piece, which makes clients do so."""
-    raise MlflowError(UNSUPPORTED, "artifacts are sent to the collector in one piece")
+    raise MlflowError(NOT_IMPLEMENTED, "artifacts are sent to the collector in one piece")
 
 
 # ---- inside ---------------------------------------------------------------------------------------------------------

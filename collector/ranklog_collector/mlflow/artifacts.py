@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from ranklog_collector.mlflow.errors import UNAVAILABLE, MlflowError, invalid, missing
+from ranklog.mlflow_api.errors import UNAVAILABLE, MlflowError, invalid, missing
 from ranklog_collector.reading.inside import OutsideError, open_inside
 
 OUTPUTS = "outputs"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ranklog_collector.mlflow import fields, filters, limits, ordering, paging, shapes
-from ranklog_collector.mlflow.errors import invalid
-from ranklog_collector.mlflow.fields import Json
+from ranklog.mlflow_api import fields, limits, paging
+from ranklog.mlflow_api.errors import invalid
+from ranklog.mlflow_api.fields import Json
+from ranklog_collector.mlflow import filters, ordering, shapes
 from ranklog_collector.mlflow.run import ACTIVE, DELETED
 from ranklog_collector.mlflow.run_calls import set_stage_of_all, view
 

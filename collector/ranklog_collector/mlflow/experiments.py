@@ -10,12 +10,13 @@ from datetime import datetime, timezone
 from ranklog import experiment_record
 from ranklog.errors import UserError
 from ranklog.experiment_record import Record
+from ranklog.mlflow_api.errors import EXISTS, UNAVAILABLE, MlflowError, invalid, missing
+from ranklog.mlflow_api.ids import DEFAULT_FOLDER, DEFAULT_NAME
 from ranklog.mlflow_api.ids import experiment_id as told_id
 from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.mlflow import names
 from ranklog_collector.mlflow.catalog.search import experiment_id as parse_id
 from ranklog_collector.mlflow.catalog.store import Catalog
-from ranklog_collector.mlflow.errors import EXISTS, UNAVAILABLE, MlflowError, invalid, missing
 from ranklog_collector.mlflow.run import ACTIVE, DELETED
 from ranklog_collector.mlflow.shapes import PROXIED, Experiment
 
@@ -140,7 +141,7 @@ class Experiments:
 
     def look(self) -> None:
         """Take in what was changed in other ways."""
-        self.of_folder(names.DEFAULT_FOLDER)
+        self.of_folder(DEFAULT_FOLDER)
         with suppress(OSError), os.scandir(self._root) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or not entry.is_dir():
@@ -163,7 +164,7 @@ class Experiments:
         record = experiment_record.read(self._root, folder)
         if record.number is None or record.number in self._by_id:
             with self._changing(folder) as changed:
-                changed.number = names.DEFAULT_ID if folder == names.DEFAULT_FOLDER else self._next_id()
+                changed.number = names.DEFAULT_ID if folder == DEFAULT_FOLDER else self._next_id()
                 changed.created = changed.created or _changed(os.path.join(self._root, folder))
                 changed.updated = changed.updated or changed.created
         return self._reload(folder)
@@ -213,7 +214,7 @@ def _experiment(folder: str, record: Record) -> Experiment:
     created = _ms(record.created)
     return Experiment(
         experiment_id=number,
-        name=record.name or (names.DEFAULT_NAME if folder == names.DEFAULT_FOLDER else folder),
+        name=record.name or (DEFAULT_NAME if folder == DEFAULT_FOLDER else folder),
         folder=folder,
         artifact_location=record.artifact_location or f"{PROXIED}/{number}",
         creation_time=created,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ranklog_collector.mlflow.errors import MlflowError, invalid
+from ranklog.mlflow_api.errors import MlflowError, invalid
 
 METRIC, PARAM, TAG, ATTRIBUTE, DATASET = "metric", "parameter", "tag", "attribute", "dataset"
 ALIASES = {

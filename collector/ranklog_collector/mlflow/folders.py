@@ -7,21 +7,14 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ranklog.mlflow_api.errors import UNAVAILABLE, MlflowError
+from ranklog.mlflow_api.statuses import STATES
 from ranklog_collector.core import journal
 from ranklog_collector.core.layout import API_POINTS, JOURNAL
-from ranklog_collector.mlflow.errors import UNAVAILABLE, MlflowError
 from ranklog_collector.reading.folder import API
 
 FILE = f"{API_POINTS}/1.jsonl"
 _OPEN_MAX = 256
-_STATES = {
-    "RUNNING": "running",
-    "SCHEDULED": "waiting",
-    "FINISHED": "completed",
-    "FAILED": "failed",
-    "KILLED": "canceled",
-}
-"""How the journal has MLflow's."""
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -73,7 +66,7 @@ class Folders:
 
     def tell_state(self, folder: str, status: str, time_ns: int) -> None:
         """Let the journal of a run that came by REST say how it is. Raises MlflowError."""
-        entry = journal.dump(journal.State(_STATES[status], time_ns))
+        entry = journal.dump(journal.State(STATES[status], time_ns))
         try:
             file = os.open(os.path.join(self.root, folder, JOURNAL), _FLAGS)
             try:
@@ -117,12 +110,6 @@ def growth(path: str) -> str:
 def rest_part(growth: str) -> str:
     """Of a growth what is about REST."""
     return growth.partition(":")[2]
-
-
-def status_of(state: str) -> str:
-    """What MLflow calls a state of the journal."""
-    known = {name: status for status, name in _STATES.items()}
-    return known.get(state, "FAILED" if state == "lost" else "RUNNING")
 
 
 def _unavailable(folder: str, error: OSError) -> MlflowError:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ranklog_collector.mlflow.shapes import number
+from ranklog.mlflow_api.runs import number
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.series.memory import Known
 from ranklog_collector.series.points import points_of

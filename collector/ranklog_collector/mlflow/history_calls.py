@@ -6,9 +6,9 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from ranklog_collector.mlflow import fields, limits, paging
-from ranklog_collector.mlflow.errors import invalid
-from ranklog_collector.mlflow.fields import Json
+from ranklog.mlflow_api import fields, limits, paging
+from ranklog.mlflow_api.errors import invalid
+from ranklog.mlflow_api.fields import Json
 
 if TYPE_CHECKING:
     from ranklog_collector.mlflow.tracking import Tracking

@@ -6,13 +6,15 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from ranklog_collector.mlflow import artifact_calls, artifacts, fields, filters, limits, models, names, paging, shapes
+from ranklog.mlflow_api import fields, limits, paging
+from ranklog.mlflow_api.errors import invalid
+from ranklog.mlflow_api.fields import Json
+from ranklog.mlflow_api.lines import NS_PER_MS
+from ranklog.mlflow_api.metrics import Logged
+from ranklog.mlflow_api.runs import number
+from ranklog_collector.mlflow import artifact_calls, artifacts, filters, models, names
 from ranklog_collector.mlflow.artifact_calls import File
-from ranklog_collector.mlflow.errors import invalid
-from ranklog_collector.mlflow.fields import Json
-from ranklog_collector.mlflow.lines import NS_PER_MS
 from ranklog_collector.mlflow.models import Model
-from ranklog_collector.mlflow.run import Metric
 
 if TYPE_CHECKING:
     from ranklog_collector.mlflow.tracking import Tracking
@@ -79,7 +81,7 @@ async def log_outputs(tracking: Tracking, request: Json) -> Json:
     return {}
 
 
-async def log_to_models(tracking: Tracking, run_id: str, asked: list[Json], metrics: list[Metric]) -> None:
+async def log_to_models(tracking: Tracking, run_id: str, asked: list[Json], metrics: list[Logged]) -> None:
     """Let models have those of a run's metrics that are also about them."""
     store = await tracking.models()
     of_models: dict[str, list[Json]] = {}
@@ -87,7 +89,7 @@ async def log_to_models(tracking: Tracking, run_id: str, asked: list[Json], metr
         model_id = fields.any_text(request, "model_id")
         if model_id:
             about = {name: fields.any_text(request, name) for name in ("dataset_name", "dataset_digest")}
-            point = {"key": key, "value": shapes.number(value), "timestamp": timestamp, "step": step}
+            point = {"key": key, "value": number(value), "timestamp": timestamp, "step": step}
             of_models.setdefault(model_id, []).append({**point, **about, "model_id": model_id, "run_id": run_id})
     for model_id, points in of_models.items():
         model = store.find(model_id)

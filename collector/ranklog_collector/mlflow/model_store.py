@@ -9,8 +9,8 @@ from glob import escape, glob
 
 import orjson
 
+from ranklog.mlflow_api.errors import UNAVAILABLE, MlflowError, missing
 from ranklog_collector.mlflow.artifacts import OTHERS
-from ranklog_collector.mlflow.errors import UNAVAILABLE, MlflowError, missing
 from ranklog_collector.mlflow.models import Line, Model
 
 FOLDER = ".ranklog/models"

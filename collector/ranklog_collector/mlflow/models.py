@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ranklog_collector.mlflow import shapes
-from ranklog_collector.mlflow.errors import invalid
+from ranklog.mlflow_api.errors import invalid
+from ranklog.mlflow_api.runs import number
 from ranklog_collector.mlflow.filters import ATTRIBUTE, METRIC, MODELS, PARAM, Comparison, identifier
 
 PENDING, READY, FAILED = "LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED"
@@ -92,7 +92,7 @@ def shape(one: Model) -> Json:
         },
         "data": {
             "params": [{"key": key, "value": value} for key, value in one.params.items()],
-            "metrics": [{**metric, "value": shapes.number(float(metric["value"]))} for metric in one.metrics.values()],
+            "metrics": [{**metric, "value": number(float(metric["value"]))} for metric in one.metrics.values()],
         },
     }
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from ranklog.layout import safe_name
+from ranklog.mlflow_api.ids import DEFAULT_FOLDER, experiment_folder, like_name
 
-DEFAULT_ID, DEFAULT_NAME, DEFAULT_FOLDER = 0, "Default", "default"
-_FOLDER_CHARACTERS_MAX = 100
+DEFAULT_ID = 0
 _HOW = (
     "able bold bouncy bright burly calm caring chill clean funny gentle gifted kindly loud nimble nosy placid polite "
     "rare silent sneaky spiffy suave upbeat wise"
@@ -29,10 +28,5 @@ def run_name(run_id: str) -> str:
 
 
 def folder(name: str) -> str:
-    """The folder of a new experiment: its name, if that is one of a folder, else something like it."""
-    if name == DEFAULT_NAME:
-        return DEFAULT_FOLDER
-    plain = safe_name(name)[:_FOLDER_CHARACTERS_MAX]
-    if plain == name and name != DEFAULT_FOLDER:
-        return name
-    return f"{plain}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    """The folder of a new experiment. `default` is that of `Default`, which is there before any other."""
+    return like_name(name) if name == DEFAULT_FOLDER else experiment_folder(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ranklog_collector.mlflow.errors import invalid
+from ranklog.mlflow_api.errors import invalid
 from ranklog_collector.mlflow.filters import ATTRIBUTE, DATASET, EXPERIMENTS, RUNS, identifier
 
 _CLAUSE = re.compile(r"\s*(?P<key>.+?)(?:\s+(?P<way>asc|desc))?\s*", re.IGNORECASE | re.DOTALL)

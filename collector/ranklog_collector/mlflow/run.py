@@ -8,16 +8,14 @@ from typing import Any
 
 import orjson
 
+from ranklog.mlflow_api.metrics import Logged
+
 ACTIVE, DELETED = "active", "deleted"
-STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
-NAME_TAG = "mlflow.runName"
 MODELS_TAG = "mlflow.log-model.history"
 CONTEXT_TAG = "mlflow.data.context"
 
 Point = tuple[int, int, float]
 """Step, timestamp in ms, and value: the largest one is the latest."""
-Metric = tuple[str, float, int, int]
-"""Key, value, timestamp in ms, step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class Run:
         """Whether it has not been deleted."""
         return self.info.lifecycle_stage == ACTIVE
 
-    def add_metrics(self, metrics: Iterable[Metric]) -> None:
+    def add_metrics(self, metrics: Iterable[Logged]) -> None:
         """Take in values."""
         known, changed = self.metrics, self.changes.metrics
         for key, value, timestamp, step in metrics:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ranklog_collector.mlflow import fields, filters, limits, lines, names, ordering, paging, shapes
-from ranklog_collector.mlflow.errors import MISSING, MlflowError, invalid
-from ranklog_collector.mlflow.fields import Json
-from ranklog_collector.mlflow.metrics import metric, metrics
+from ranklog.mlflow_api import fields, limits, lines, paging
+from ranklog.mlflow_api.datasets import datasets
+from ranklog.mlflow_api.errors import MISSING, MlflowError, invalid
+from ranklog.mlflow_api.fields import Json
+from ranklog.mlflow_api.metrics import metric, metrics
+from ranklog.mlflow_api.statuses import STATES
+from ranklog_collector.mlflow import filters, names, ordering, shapes
 from ranklog_collector.mlflow.model_calls import log_to_models
-from ranklog_collector.mlflow.run import ACTIVE, DELETED, MODELS_TAG, NAME_TAG, STATUSES, Dataset, Info, Run
+from ranklog_collector.mlflow.run import ACTIVE, DELETED, MODELS_TAG, Dataset, Info, Run
 
 if TYPE_CHECKING:
     from ranklog_collector.mlflow.tracking import Tracking
@@ -27,7 +31,7 @@ _STAGES: dict[Any, tuple[str, ...]] = {
     2: (DELETED,),
     3: (ACTIVE, DELETED),
 }
-_STATUS_NUMBERS: dict[Any, str] = dict(enumerate(STATUSES, 1))
+_STATUS_NUMBERS: dict[Any, str] = dict(enumerate(STATES, 1))
 
 
 async def create(tracking: Tracking, request: Json) -> Json:
@@ -36,20 +40,20 @@ async def create(tracking: Tracking, request: Json) -> Json:
     experiment = experiments.get_active(fields.any_text(request, "experiment_id") or str(names.DEFAULT_ID))
     tags = fields.pairs(request, "tags", limits.tag)
     name = fields.any_text(request, "run_name") or fields.any_text(request, "name")
-    if name and tags.get(NAME_TAG, name) != name:
+    if name and tags.get(lines.NAME_TAG, name) != name:
         raise invalid(
             "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
-            f"(run_name='{name}', mlflow.runName='{tags[NAME_TAG]}')."
+            f"(run_name='{name}', mlflow.runName='{tags[lines.NAME_TAG]}')."
         )
     run_id = uuid.uuid4().hex
     now_ns = time.time_ns()
     start_time = fields.integer(request, "start_time", now_ns // lines.NS_PER_MS)
-    name = name or tags.get(NAME_TAG) or names.run_name(run_id)
+    name = name or tags.get(lines.NAME_TAG) or names.run_name(run_id)
     uri = experiments.artifact_uri(experiment, run_id)
     folder = f"{experiment.folder}/{run_id}"
     user = fields.any_text(request, "user_id")
     run = Run(Info(run_id, experiment.experiment_id, folder, name, start_time, user, artifact_uri=uri))
-    run.set_tags({**tags, NAME_TAG: name})
+    run.set_tags({**tags, lines.NAME_TAG: name})
     run.set_info()
     told = {"display_name": name, "user": user}
     if not uri.startswith(shapes.PROXIED):
@@ -73,14 +77,14 @@ async def update(tracking: Tracking, request: Json) -> Json:
     end_time = None if request.get("end_time") is None else fields.integer(request, "end_time")
     name = fields.any_text(request, "run_name")
     now_ns = time.time_ns()
-    if not run.info.is_owned and (status in STATUSES or end_time is not None):
-        new = status if status in STATUSES else run.info.status
+    if not run.info.is_owned and (status in STATES or end_time is not None):
+        new = status if status in STATES else run.info.status
         with tracking.runs.held(run):
             tracking.runs.folders.tell_state(run.info.folder, new, lines.moment_ns(end_time, now_ns))
             run.set_info(status=new, end_time=run.info.end_time if end_time is None else end_time)
     if name:
-        tracking.runs.append(run, lines.of_facts(now_ns, {}, {NAME_TAG: name}, {"display_name": name}))
-        run.set_tags({NAME_TAG: name})
+        tracking.runs.append(run, lines.of_facts(now_ns, {}, {lines.NAME_TAG: name}, {"display_name": name}))
+        run.set_tags({lines.NAME_TAG: name})
         run.set_info(name=name)
     return {"run_info": shapes.run_info(run)}
 
@@ -171,10 +175,11 @@ async def log_batch(tracking: Tracking, request: Json) -> Json:
     params, tags = fields.objects(request, "params"), fields.objects(request, "tags")
     limits.check_batch(len(listed), len(params), len(tags))
     added = metrics(listed)
-    new_params = _unique(params, fields.pairs(request, "params", limits.param))
+    new_params = fields.pairs(request, "params", limits.param)
+    limits.check_unique([one["key"] for one in params])
     new_tags = fields.pairs(request, "tags", limits.tag)
     run = await tracking.runs.get_active(run_id)
-    _check_params(run, new_params)
+    limits.check_params(new_params, run.params, run_id)
     said = lines.of_facts(time.time_ns(), new_params, new_tags, _naming(new_tags))
     tracking.runs.append(run, lines.of_metrics(added) + said if added else said)
     run.add_metrics(added)
@@ -188,11 +193,10 @@ async def log_batch(tracking: Tracking, request: Json) -> Json:
 async def log_parameter(tracking: Tracking, request: Json) -> Json:
     """Add one parameter."""
     run_id = fields.run_id(request)
-    key = fields.text(request, "key")
-    params = {key: limits.param(key, fields.any_text(request, "value"))}
+    params = fields.pair(request, limits.param)
     run = await tracking.runs.get_active(run_id)
-    _check_params(run, params)
-    if key not in run.params:
+    limits.check_params(params, run.params, run_id)
+    if params.keys() - run.params.keys():
         tracking.runs.append(run, lines.of_facts(time.time_ns(), params, {}))
         run.add_params(params)
     return {}
@@ -201,8 +205,7 @@ async def log_parameter(tracking: Tracking, request: Json) -> Json:
 async def set_tag(tracking: Tracking, request: Json) -> Json:
     """Set one tag."""
     run_id = fields.run_id(request)
-    key = fields.text(request, "key")
-    tags = {key: limits.tag(key, fields.any_text(request, "value"))}
+    tags = fields.pair(request, limits.tag)
     run = await tracking.runs.get_active(run_id)
     tracking.runs.append(run, lines.of_facts(time.time_ns(), {}, tags, _naming(tags)))
     _take_tags(run, tags)
@@ -239,9 +242,7 @@ async def log_model(tracking: Tracking, request: Json) -> Json:
 async def log_inputs(tracking: Tracking, request: Json) -> Json:
     """Add datasets."""
     run_id = fields.run_id(request)
-    asked = [_dataset(one, f"datasets[{index}]") for index, one in enumerate(fields.objects(request, "datasets"))]
-    if len(asked) > limits.DATASETS_MAX:
-        raise invalid(f"A request can contain at most {limits.DATASETS_MAX} datasets. Got {len(asked)}.")
+    asked = [Dataset(**one) for one in datasets(request)]
     models = [
         fields.text(one, "model_id", f"models[{index}].model_id")
         for index, one in enumerate(fields.objects(request, "models"))
@@ -261,7 +262,7 @@ async def log_inputs(tracking: Tracking, request: Json) -> Json:
             else Dataset(*key, known.source_type, known.source, known.schema, known.profile, one.tags)
         )
     if added:
-        tracking.runs.append(run, [lines.of_datasets(time.time_ns(), added.values())])
+        tracking.runs.append(run, [{"t": time.time_ns(), "inputs": [asdict(one) for one in added.values()]}])
         run.add_datasets(added.values())
     if models:
         tracking.runs.append(run, [{"t": time.time_ns(), "models": {"inputs": models}}])
@@ -269,53 +270,12 @@ async def log_inputs(tracking: Tracking, request: Json) -> Json:
     return {}
 
 
-def _dataset(one: Json, path: str) -> Dataset:
-    tags = {}
-    for index, tag in enumerate(fields.objects(one, "tags")):
-        key = fields.text(tag, "key", f"{path}.tags[{index}].key")
-        value = fields.any_text(tag, "value", f"{path}.tags[{index}].value")
-        limits.check_length(key, "key", limits.INPUT_TAG_KEY_MAX)
-        tags[key] = limits.check_length(value, "value", limits.INPUT_TAG_MAX)
-    dataset = one.get("dataset")
-    if type(dataset) is not dict:
-        raise fields.missing_value(f"{path}.dataset")
-    said = {
-        name: limits.check_dataset(name, fields.any_text(dataset, name, f"{path}.dataset.{name}"))
-        for name in ("name", "digest", "source_type", "source", "schema", "profile")
-    }
-    for name in ("name", "digest", "source_type", "source"):
-        if not said[name]:
-            raise fields.missing_value(f"{path}.dataset.{name}")
-    return Dataset(**said, tags=tags)
-
-
 def _naming(tags: dict[str, str]) -> dict[str, str] | None:
     """A tag names a run, too."""
-    return {"display_name": tags[NAME_TAG]} if tags.get(NAME_TAG) else None
+    return {"display_name": tags[lines.NAME_TAG]} if tags.get(lines.NAME_TAG) else None
 
 
 def _take_tags(run: Run, tags: dict[str, str]) -> None:
     run.set_tags(tags)
-    if tags.get(NAME_TAG):
-        run.set_info(name=tags[NAME_TAG])
-
-
-def _unique(listed: list[Json], params: dict[str, str]) -> dict[str, str]:
-    if len(params) < len(listed):
-        keys = [one["key"] for one in listed]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        raise invalid(
-            f"Duplicate parameter keys have been submitted: {twice}. Please ensure the request contains only one param "
-            "value per param key."
-        )
-    return params
-
-
-def _check_params(run: Run, params: dict[str, str]) -> None:
-    for key, value in params.items():
-        known = run.params.get(key, value)
-        if known != value:
-            raise invalid(
-                f"Changing param values is not allowed. Param with key='{key}' was already logged with "
-                f"value='{known}' for run ID='{run.info.run_id}'. Attempted logging new value '{value}'."
-            )
+    if tags.get(lines.NAME_TAG):
+        run.set_info(name=tags[lines.NAME_TAG])

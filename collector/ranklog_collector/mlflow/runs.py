@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from glob import escape, glob
 from typing import Any, TypeVar
 
+from ranklog.mlflow_api.errors import INTERNAL, MISSING, UNAVAILABLE, MlflowError, invalid, missing
+from ranklog.mlflow_api.lines import Line, dump
 from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.mlflow.catalog.delta import Delta, take
-from ranklog_collector.mlflow.errors import INTERNAL, MISSING, UNAVAILABLE, MlflowError, invalid, missing
 from ranklog_collector.mlflow.experiments import Experiments
 from ranklog_collector.mlflow.folders import Folders, growth, rest_part
-from ranklog_collector.mlflow.lines import Line, dump
 from ranklog_collector.mlflow.run import Run
 from ranklog_collector.reading.folder import ReadingError
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ranklog.mlflow_api.runs import number, pairs
 from ranklog_collector.mlflow.run import ACTIVE, Dataset, Run
 
 Json = dict[str, Any]
@@ -43,7 +42,7 @@ def experiment(one: Experiment) -> Json:
         "lifecycle_stage": one.lifecycle_stage,
         "last_update_time": one.last_update_time,
         "creation_time": one.creation_time,
-        "tags": _pairs(one.tags),
+        "tags": pairs(one.tags),
     }
 
 
@@ -76,8 +75,8 @@ def run(one: Run) -> Json:
                 {"key": key, "value": number(value), "timestamp": timestamp, "step": step}
                 for key, (step, timestamp, value) in one.metrics.items()
             ],
-            "params": _pairs(one.params),
-            "tags": _pairs(one.tags),
+            "params": pairs(one.params),
+            "tags": pairs(one.tags),
         },
         "inputs": {
             "dataset_inputs": [_dataset_input(dataset) for dataset in one.datasets.values()],
@@ -89,13 +88,6 @@ def run(one: Run) -> Json:
     }
 
 
-def number(value: float) -> float | str:
-    """A number, also if JSON does not have it."""
-    if value - value == 0:
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
 def _dataset_input(one: Dataset) -> Json:
     dataset = {
         "name": one.name,
@@ -105,8 +97,4 @@ def _dataset_input(one: Dataset) -> Json:
         "schema": one.schema,
         "profile": one.profile,
     }
-    return {"tags": _pairs(one.tags), "dataset": {name: value for name, value in dataset.items() if value}}
-
-
-def _pairs(values: Mapping[str, str]) -> list[Json]:
-    return [{"key": key, "value": value} for key, value in values.items()]
+    return {"tags": pairs(one.tags), "dataset": {name: value for name, value in dataset.items() if value}}

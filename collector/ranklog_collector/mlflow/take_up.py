@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from ranklog.mlflow_api.lines import NAME_TAG, NS_PER_MS
+from ranklog.mlflow_api.statuses import status_of
 from ranklog_collector.core.layout import API_POINTS
 from ranklog_collector.core.point_lines import Lines
-from ranklog_collector.mlflow.folders import growth, status_of
-from ranklog_collector.mlflow.lines import NS_PER_MS, replay, replay_beyond_points
-from ranklog_collector.mlflow.run import NAME_TAG, Info, Run
+from ranklog_collector.mlflow.folders import growth
+from ranklog_collector.mlflow.replay import replay, replay_beyond_points
+from ranklog_collector.mlflow.run import Info, Run
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.inside import open_inside
 from ranklog_collector.series.blocks import blocks

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ranklog.mlflow_api.fields import Json
 from ranklog_collector.mlflow import artifact_calls, experiment_calls, history_calls, model_calls, run_calls
-from ranklog_collector.mlflow.fields import Json
 from ranklog_collector.mlflow.model_store import ModelStore
 from ranklog_collector.mlflow.runs import Runs
 

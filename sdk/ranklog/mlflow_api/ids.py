@@ -35,8 +35,13 @@ def experiment_folder(name: str) -> str:
     """Give the name by which ranklog knows an experiment: its own if that can be a folder's, else one like it."""
     if name in DEFAULT_NAMES:
         return DEFAULT_FOLDER
-    plain = safe_name(name)[:FOLDER_CHARACTERS_MAX]
-    return name if plain == name else f"{plain}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    return name if safe_name(name)[:FOLDER_CHARACTERS_MAX] == name else like_name(name)
+
+
+def like_name(name: str) -> str:
+    """Give the name of a folder that is like an experiment's, and that of no other."""
+    digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{safe_name(name)[:FOLDER_CHARACTERS_MAX]}-{digest}"
 
 
 def experiment_id(name: str) -> str:

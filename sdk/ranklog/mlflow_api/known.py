@@ -7,20 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ranklog.mlflow_api.limits import Metric
 from ranklog.mlflow_api.lines import NAME_TAG, NS_PER_MS, PARENT_TAG
+from ranklog.mlflow_api.metrics import Metric
+from ranklog.mlflow_api.statuses import ENDS, status_of
 from ranklog.points import reading
 
-ENDS = frozenset(("completed", "failed", "canceled"))
-STATUSES = {
-    "waiting": "SCHEDULED",
-    "running": "RUNNING",
-    "completed": "FINISHED",
-    "failed": "FAILED",
-    "canceled": "KILLED",
-    "lost": "FAILED",
-    "interrupted": "FAILED",
-}
 Line = reading.Line
 
 
@@ -76,7 +67,7 @@ class Known:
     @property
     def status(self) -> str:
         """MLflow's word for the state."""
-        return STATUSES.get(self.state, "RUNNING")
+        return status_of(self.state)
 
     def all_tags(self, parent: str | None) -> dict[str, str]:
         """The tags as MLflow has them: with the run's name, and its parent's id if it has one."""

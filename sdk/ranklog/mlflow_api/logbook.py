@@ -1,6 +1,6 @@
 """What a process logs to its run by MLflow's calls: checked as MLflow does it, and written to its place in the spool.
 
-Nothing here waits for a disk that is full or a network that is gone; ApiError comes only of calls that make no sense.
+Nothing here waits for a disk that is full or a network that is gone; MlflowError comes of calls that make no sense.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 
 from ranklog.errors import UserError
 from ranklog.mlflow_api import limits, lines
-from ranklog.mlflow_api.errors import MISSING, ApiError, invalid
+from ranklog.mlflow_api.errors import MISSING, MlflowError, invalid
 from ranklog.mlflow_api.ids import artifacts_prefix
 from ranklog.mlflow_api.known import Known
-from ranklog.mlflow_api.limits import Metric, Pair
+from ranklog.mlflow_api.metrics import Logged
 from ranklog.mlflow_api.spooled import SpooledRuns
+from ranklog.mlflow_api.statuses import STATES
 from ranklog.points import line
 from ranklog.run.family_names import child_id
 from ranklog.run.place import Place
@@ -34,13 +35,12 @@ class Logbook:
 
     # ---- runs -------------------------------------------------------------------------------------------------------
 
-    def create(self, tags: Sequence[Pair], name: str | None) -> Known:
+    def create(self, tags: Mapping[str, str], name: str | None) -> Known:
         """Begin a run: this process's run if nobody has begun it yet, else a child run of it, or of the tagged parent.
 
-        Raises ApiError.
+        Raises MlflowError.
         """
-        told = dict(tags)
-        parent_id = told.get(lines.PARENT_TAG)
+        parent_id = tags.get(lines.PARENT_TAG)
         with self._lock:
             self.runs.refresh()
             parent = None if parent_id is None else self.runs.find(parent_id)
@@ -52,7 +52,7 @@ class Logbook:
                 run_id = child = child_id(above.run_id)
                 self._write({"child": child}, self._child(above.run_id))
                 self._write({"status": "running"}, child)
-        said = lines.tag_fields([*tags, *([(lines.NAME_TAG, name)] if name else [])])
+        said = lines.of_tags({**tags, lines.NAME_TAG: name} if name else tags)
         if said:
             self._write(said, child)
         return self.known(run_id)
@@ -72,7 +72,7 @@ class Logbook:
     def update(self, run_id: str, status: str | None, name: str | None) -> Known:
         """Say how a run is doing, and what it is called. The state of an owned run is its launcher's to tell."""
         child = self._child(run_id)
-        state = lines.STATES.get(status or "")
+        state = STATES.get(status or "")
         if name:
             self._write({"set": {"display_name": name}}, child)
         if child is None and state is not None:
@@ -83,28 +83,26 @@ class Logbook:
 
     # ---- values -----------------------------------------------------------------------------------------------------
 
-    def log_metric(self, run_id: str, key: Any, value: Any, timestamp: Any, step: Any) -> None:
-        """Log a value of a metric. Raises ApiError."""
-        one = limits.metric(key, value, timestamp, step)
-        moment = one.timestamp * lines.NS_PER_MS
-        text = line.value(moment, one.key, one.value, one.step, None, self._child(run_id))
+    def log_metric(self, run_id: str, one: Logged) -> None:
+        """Log a value of a metric that has been checked."""
+        key, value, timestamp, step = one
+        text = line.value(timestamp * lines.NS_PER_MS, key, value, step, None, self._child(run_id))
         self.place.points.append(text, time_ns())
 
-    def log(self, run_id: str, metrics: Sequence[Metric], params: Sequence[Pair], tags: Sequence[Pair]) -> None:
-        """Log a batch that has been checked, all or nothing. Raises ApiError if it changes a parameter."""
+    def log(self, run_id: str, metrics: Sequence[Logged], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Log a batch that has been checked, all or nothing. Raises MlflowError if it changes a parameter."""
         child = self._child(run_id)
         if params:
-            limits.check_unique(params)
             self._log_params(run_id, params, child)
-        for moment, key, fields in lines.metric_lines(metrics):
-            self.place.points.append(line.entry(moment, fields, name=key, run=child), time_ns())
-        if said := lines.tag_fields(tags):
+        for one in lines.of_metrics(metrics):
+            self.place.points.append(line.entry(one["t"], one, run=child), time_ns())
+        if said := lines.of_tags(tags):
             self._write(said, child)
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """Take a tag away. Raises ApiError if there is none of that name."""
+        """Take a tag away. Raises MlflowError if there is none of that name."""
         if key not in self.known(run_id).tags:
-            raise ApiError(MISSING, f"No tag with name: {key} in run with id {run_id}")
+            raise MlflowError(MISSING, f"No tag with name: {key} in run with id {run_id}")
         self._write({"tag": {key: None}}, self._child(run_id))
 
     def log_inputs(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None:
@@ -121,7 +119,7 @@ class Logbook:
         self._write({"artifact": self.prefix(run_id) + path}, self._child(run_id))
 
     def keep(self, run_id: str, path: str, source: Any) -> None:
-        """Store a file: from a path or a stream. Raises ApiError if it cannot be one of a run."""
+        """Store a file: from a path or a stream. Raises MlflowError if it cannot be one of a run."""
         try:
             if self.place.keep(self.prefix(run_id) + path, source):
                 self.stored(run_id, path)
@@ -130,16 +128,11 @@ class Logbook:
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
-    def _log_params(self, run_id: str, params: Sequence[Pair], child: str | None) -> None:
+    def _log_params(self, run_id: str, params: Mapping[str, str], child: str | None) -> None:
         with self._lock:
             known = self.known(run_id).params
-            for key, value in params:
-                if known.get(key, value) != value:
-                    raise invalid(
-                        f"Changing param values is not allowed. Param with key='{key}' was already logged with "
-                        f"value='{known[key]}' for run ID='{run_id}'. Attempted logging new value '{value}'."
-                    )
-            new = {key: value for key, value in params if key not in known}
+            limits.check_params(params, known, run_id)
+            new = {key: value for key, value in params.items() if key not in known}
             if new:
                 self._write({"param": new}, child)
 

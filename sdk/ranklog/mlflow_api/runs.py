@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+from ranklog.mlflow_api.datasets import MEMBERS
 from ranklog.mlflow_api.ids import mlflow_run_id
 from ranklog.mlflow_api.known import Known
-from ranklog.mlflow_api.limits import Metric
 from ranklog.mlflow_api.lines import NS_PER_MS
+from ranklog.mlflow_api.metrics import Metric
 
 Json = dict[str, Any]
 
@@ -35,8 +37,8 @@ def run_json(one: Known, experiment: str, artifact_uri: str, status: str | None 
         "info": info,
         "data": {
             "metrics": [metric_json(each) for each in one.metrics.values()],
-            "params": _pairs(one.params),
-            "tags": _pairs(tags),
+            "params": pairs(one.params),
+            "tags": pairs(tags),
         },
         "inputs": {"dataset_inputs": [_input(each) for each in one.inputs.values()]},
     }
@@ -44,7 +46,7 @@ def run_json(one: Known, experiment: str, artifact_uri: str, status: str | None 
 
 def metric_json(one: Metric) -> Json:
     """Give a value of a metric."""
-    return {"key": one.key, "value": _number(one.value), "timestamp": one.timestamp, "step": one.step}
+    return {"key": one.key, "value": number(one.value), "timestamp": one.timestamp, "step": one.step}
 
 
 def experiment_json(experiment: str, name: str, artifact_location: str) -> Json:
@@ -57,24 +59,21 @@ def experiment_json(experiment: str, name: str, artifact_location: str) -> Json:
     }
 
 
-def _number(value: float) -> float | str:
-    """JSON has no NaN and no infinity."""
-    if math.isnan(value):
-        return "NaN"
-    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+def number(value: float) -> float | str:
+    """A number, also if JSON does not have it."""
+    if value - value == 0:
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _pairs(found: dict[str, str]) -> list[Json]:
+def pairs(found: Mapping[str, str]) -> list[Json]:
+    """Texts by their keys, as a list."""
     return [{"key": key, "value": value} for key, value in found.items()]
 
 
 def _input(found: Json) -> Json:
     tags = found.get("tags")
     return {
-        "tags": _pairs(tags) if isinstance(tags, dict) else [],
-        "dataset": {
-            name: str(found[name])
-            for name in ("name", "digest", "source_type", "source", "schema", "profile")
-            if found.get(name) is not None
-        },
+        "tags": pairs(tags) if isinstance(tags, dict) else [],
+        "dataset": {name: str(found[name]) for name in MEMBERS if found.get(name) is not None},
     }

@@ -9,7 +9,7 @@ from contextlib import suppress
 from ranklog.mlflow_api import known
 from ranklog.mlflow_api.ids import mlflow_run_id
 from ranklog.mlflow_api.known import Known
-from ranklog.mlflow_api.limits import Metric
+from ranklog.mlflow_api.metrics import Metric
 from ranklog.points import reading
 
 SUFFIX = ".jsonl"

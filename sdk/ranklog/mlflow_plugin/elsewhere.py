@@ -9,8 +9,8 @@ from typing import Any
 from ranklog.errors import RunNotFoundError
 from ranklog.mlflow_api.ids import mlflow_run_id
 from ranklog.mlflow_api.known import Known
-from ranklog.mlflow_api.limits import Metric
 from ranklog.mlflow_api.lines import NS_PER_MS
+from ranklog.mlflow_api.metrics import Metric
 from ranklog.run.family_names import CHILD
 from ranklog.source.protocol import Json, Source
 

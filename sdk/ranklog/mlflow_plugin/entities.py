@@ -20,12 +20,11 @@ from mlflow.entities import (
     RunTag,
 )
 
-from ranklog.mlflow_api import limits
+from ranklog.mlflow_api import metrics as logged
+from ranklog.mlflow_api.datasets import MEMBERS
 from ranklog.mlflow_api.ids import DEFAULT_NAME, DEFAULT_NAMES, experiment_id, mlflow_run_id
 from ranklog.mlflow_api.known import Known
 from ranklog.mlflow_api.lines import NS_PER_MS
-
-DATASET = ("name", "digest", "source_type", "source", "schema", "profile")
 
 
 def run(one: Known, experiment: str, artifact_uri: str) -> Run:
@@ -52,7 +51,7 @@ def run(one: Known, experiment: str, artifact_uri: str) -> Run:
     )
 
 
-def metrics(found: Iterable[limits.Metric]) -> list[Metric]:
+def metrics(found: Iterable[logged.Metric]) -> list[Metric]:
     """Give values of metrics."""
     return [Metric(each.key, each.value, each.timestamp, each.step) for each in found]
 
@@ -63,16 +62,24 @@ def experiment(name: str, artifact_location: str) -> Experiment:
     return Experiment(experiment_id(name), shown, artifact_location, LifecycleStage.ACTIVE)
 
 
+def metric_fields(found: Metric) -> dict[str, Any]:
+    """Give a value of a metric as a request has it."""
+    return {"key": found.key, "value": found.value, "timestamp": found.timestamp, "step": found.step}
+
+
+def pairs(found: Iterable[Param | RunTag]) -> list[dict[str, str]]:
+    """Give parameters or tags as a request has them; their values may be of any type."""
+    return [{"key": each.key, "value": "" if each.value is None else str(each.value)} for each in found]
+
+
 def dataset_fields(found: DatasetInput) -> dict[str, Any]:
-    """Give what a run's input is, as a line of points has it."""
-    fields = {name: getattr(found.dataset, name) for name in DATASET}
-    tags = {each.key: each.value for each in found.tags}
-    return {name: value for name, value in {**fields, "tags": tags}.items() if value is not None}
+    """Give a dataset as a request has it."""
+    return {"tags": pairs(found.tags), "dataset": {name: getattr(found.dataset, name) for name in MEMBERS}}
 
 
 def _input(found: Mapping[str, Any]) -> DatasetInput:
     tags = found.get("tags")
     return DatasetInput(
-        Dataset(**{name: found.get(name) for name in DATASET}),
+        Dataset(**{name: found.get(name) for name in MEMBERS}),
         [InputTag(key, value) for key, value in tags.items()] if isinstance(tags, dict) else [],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from threading import RLock
 from typing import NamedTuple
 from uuid import uuid4
@@ -15,7 +16,6 @@ from ranklog.interactive import start as start_interactive
 from ranklog.mlflow_api.errors import invalid
 from ranklog.mlflow_api.ids import DEFAULT_FOLDER, experiment_folder, mlflow_run_id
 from ranklog.mlflow_api.known import Known
-from ranklog.mlflow_api.limits import Pair
 from ranklog.mlflow_api.lines import PARENT_TAG
 from ranklog.mlflow_api.logbook import Logbook
 from ranklog.mlflow_api.spooled import SpooledRuns
@@ -60,10 +60,10 @@ class Owned:
                     return self._remember(logbook, known)
         return None
 
-    def begin(self, experiment: str, tags: list[Pair], name: str | None) -> Own:
-        """Begin a run: a job's, a child run of one of these, or one of its own in an experiment. Raises ApiError."""
+    def begin(self, experiment: str, tags: Mapping[str, str], name: str | None) -> Own:
+        """Begin a run: a job's, a child run of one of these, or one of its own in an experiment. Raises MlflowError."""
         with self._lock:
-            logbook = self._of_parent(dict(tags).get(PARENT_TAG)) or self._of_job() or self._interactive(experiment)
+            logbook = self._of_parent(tags.get(PARENT_TAG)) or self._of_job() or self._interactive(experiment)
             return self._remember(logbook, logbook.create(tags, name))
 
     def experiment(self, run_id: str) -> str:

@@ -21,8 +21,10 @@ from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
 
 from ranklog.errors import RanklogError, UnreachableError
 from ranklog.identity import setting
-from ranklog.mlflow_api import limits
-from ranklog.mlflow_api.errors import INVALID, MISSING, NOT_IMPLEMENTED, ApiError
+from ranklog.mlflow_api import fields, limits
+from ranklog.mlflow_api import metrics as checked
+from ranklog.mlflow_api.datasets import datasets as datasets_of
+from ranklog.mlflow_api.errors import INVALID, MISSING, NOT_IMPLEMENTED, MlflowError
 from ranklog.mlflow_api.ids import DEFAULT_FOLDER, experiment_folder, experiment_id
 from ranklog.mlflow_api.known import Known
 from ranklog.mlflow_plugin import elsewhere, entities, files
@@ -50,7 +52,7 @@ def in_mlflows_words(function: F) -> F:
     def call(*arguments: Any, **keywords: Any) -> Any:
         try:
             return function(*arguments, **keywords)
-        except ApiError as error:
+        except MlflowError as error:
             raise exception(error.code, str(error)) from None
         except RanklogError as error:
             raise exception(INVALID, str(error)) from error
@@ -82,7 +84,7 @@ class RanklogStore(RestStore):  # type: ignore[misc]
         if found is None:
             super().log_metric(run_id, metric)
             return
-        found.logbook.log_metric(found.run_id, metric.key, metric.value, metric.timestamp, metric.step)
+        found.logbook.log_metric(found.run_id, checked.metric(entities.metric_fields(metric)))
 
     @in_mlflows_words
     def log_batch(
@@ -93,15 +95,14 @@ class RanklogStore(RestStore):  # type: ignore[misc]
         if found is None:
             super().log_batch(run_id, metrics, params, tags)
             return
-        limits.check_batch(metrics, params, tags)
+        limits.check_batch(len(metrics), len(params), len(tags))
+        limits.check_unique([each.key for each in params])
+        asked = {"params": entities.pairs(params), "tags": entities.pairs(tags)}
         found.logbook.log(
             found.run_id,
-            [
-                limits.metric(each.key, each.value, each.timestamp, each.step, f"metrics[{place}]")
-                for place, each in enumerate(metrics)
-            ],
-            [limits.param(each.key, each.value, f"params[{place}]") for place, each in enumerate(params)],
-            [limits.tag(each.key, each.value, f"tags[{place}]") for place, each in enumerate(tags)],
+            checked.metrics([entities.metric_fields(each) for each in metrics]),
+            fields.pairs(asked, "params", limits.param),
+            fields.pairs(asked, "tags", limits.tag),
         )
 
     def log_param(self, run_id: str, param: Param) -> None:
@@ -128,7 +129,8 @@ class RanklogStore(RestStore):  # type: ignore[misc]
         if found is None:
             super().log_inputs(run_id, datasets, models)
             return
-        found.logbook.log_inputs(found.run_id, [entities.dataset_fields(each) for each in datasets or ()])
+        asked = {"datasets": [entities.dataset_fields(each) for each in datasets or ()]}
+        found.logbook.log_inputs(found.run_id, datasets_of(asked))
 
     # ---- runs -------------------------------------------------------------------------------------------------------
 
@@ -139,9 +141,9 @@ class RanklogStore(RestStore):  # type: ignore[misc]
         """Begin a run: inside a job the job's run, after that its child runs; else a run of one's own."""
         if self._is_for_others:
             return super().create_run(experiment_id, user_id, start_time, tags, run_name)
-        checked = [limits.tag(each.key, each.value) for each in tags or ()]
+        told = fields.pairs({"tags": entities.pairs(tags or ())}, "tags", limits.tag)
         name = self._experiments.name(str(experiment_id)) or DEFAULT_FOLDER
-        return self._own_run(self.owned.begin(name, checked, run_name))
+        return self._own_run(self.owned.begin(name, told, run_name))
 
     @in_mlflows_words
     def update_run_info(
@@ -221,7 +223,7 @@ class RanklogStore(RestStore):  # type: ignore[misc]
         """Store a copy of a file, if the run is one that this process writes."""
         found = self.owned.find(run_id)
         if found is None:
-            raise ApiError(INVALID, f"Run {run_id} is not written here: its files are stored by its own processes")
+            raise MlflowError(INVALID, f"Run {run_id} is not written here: its files are stored by its own processes")
         found.logbook.keep(found.run_id, path, local)
 
     @in_mlflows_words
@@ -241,7 +243,7 @@ class RanklogStore(RestStore):  # type: ignore[misc]
         """Give an experiment's id. Its first run makes it."""
         if self._is_for_others:
             return str(super().create_experiment(name, artifact_location, tags))
-        return self._experiments.add(limits.experiment_name(name))
+        return self._experiments.add(limits.experiment_name(fields.text({"name": name}, "name")))
 
     @in_mlflows_words
     def get_experiment(self, experiment_id: str) -> Experiment:
@@ -250,7 +252,7 @@ class RanklogStore(RestStore):  # type: ignore[misc]
         if name is None and self._url:
             return super().get_experiment(experiment_id)
         if name is None:
-            raise ApiError(MISSING, f"No Experiment with id={experiment_id} exists")
+            raise MlflowError(MISSING, f"No Experiment with id={experiment_id} exists")
         return entities.experiment(name, ARTIFACTS)
 
     @in_mlflows_words
@@ -320,5 +322,5 @@ class RanklogStore(RestStore):  # type: ignore[misc]
     def _elsewhere(self, run_id: str) -> tuple[Known, str]:
         found = elsewhere.find(self._workspace.source, run_id)
         if found is None:
-            raise ApiError(MISSING, f"Run with id={run_id} not found")
+            raise MlflowError(MISSING, f"Run with id={run_id} not found")
         return found

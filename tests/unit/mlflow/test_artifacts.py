@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from ranklog.mlflow_api.errors import MlflowError
 from ranklog_collector.mlflow.artifacts import Upload, listed, opened, parts_of, remove
-from ranklog_collector.mlflow.errors import MlflowError
 
 
 @pytest.fixture

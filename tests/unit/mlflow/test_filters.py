@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ranklog_collector.mlflow.errors import MlflowError
+from ranklog.mlflow_api.errors import MlflowError
 from ranklog_collector.mlflow.filters import EXPERIMENTS, RUNS, Comparison, parse
 
 

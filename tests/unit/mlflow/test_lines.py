@@ -1,14 +1,17 @@
 """What came by REST, as lines and back."""
 
 import math
+from dataclasses import asdict
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ranklog.mlflow_api import lines
+from ranklog.mlflow_api.limits import TIMESTAMP_MAX
 from ranklog_collector.core.points import Names, parse
-from ranklog_collector.mlflow import lines
+from ranklog_collector.mlflow.replay import replay
 from ranklog_collector.mlflow.run import Dataset, Info, Run
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -16,7 +19,7 @@ METRICS = st.lists(
     st.tuples(
         st.sampled_from("abc"),
         st.floats(),
-        st.integers(0, lines.TIMESTAMP_MAX),
+        st.integers(0, TIMESTAMP_MAX),
         st.integers(-(1 << 63) + 1, (1 << 63) - 1),
     ),
     min_size=1,
@@ -30,7 +33,7 @@ def a_run():
 def replayed(content):
     run = a_run()
     for line in content.splitlines():
-        lines.replay(run, orjson.loads(line))
+        replay(run, orjson.loads(line))
     return run
 
 
@@ -78,7 +81,7 @@ def test_a_batch_of_one_metric_is_one_line():
 
 def test_datasets_come_back():
     one = Dataset("n", "d", "st", "s", "schema", "profile", {"mlflow.data.context": "training"})
-    run = replayed(lines.dump([lines.of_datasets(1, [one])]))
+    run = replayed(lines.dump([{"t": 1, "inputs": [asdict(one)]}]))
     assert list(run.datasets.values()) == [one]
     assert one.context == "training"
 
@@ -108,5 +111,5 @@ def test_the_latest_value_is_of_the_highest_step_then_time_then_value():
 )
 def test_lines_of_others_do_no_harm(line):
     run = a_run()
-    lines.replay(run, line)
+    replay(run, line)
     assert (run.metrics, run.params, run.tags, run.datasets) == ({}, {}, {}, {})

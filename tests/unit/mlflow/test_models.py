@@ -2,7 +2,7 @@
 
 import pytest
 
-from ranklog_collector.mlflow.errors import MlflowError
+from ranklog.mlflow_api.errors import MlflowError
 from ranklog_collector.mlflow.filters import MODELS, parse
 from ranklog_collector.mlflow.model_store import ModelStore
 from ranklog_collector.mlflow.models import READY, Model, check_name, knows, matches, ordered

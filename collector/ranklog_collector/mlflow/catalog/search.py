@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ranklog.mlflow_api.errors import invalid
 from ranklog_collector.mlflow.catalog import schema as db
-from ranklog_collector.mlflow.errors import invalid
 from ranklog_collector.mlflow.filters import ATTRIBUTE, DATASET, METRIC, PARAM, TAG, Comparison
 from ranklog_collector.mlflow.ordering import Order
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from ranklog_collector.mlflow.fields import INT64_MAX, Json, invalid_value, missing_value, text, to_integer
-from ranklog_collector.mlflow.limits import check_name
-from ranklog_collector.mlflow.lines import TIMESTAMP_MAX
-from ranklog_collector.mlflow.run import Metric
+from ranklog.mlflow_api.fields import INTEGER_MAX, Json, invalid_value, missing_value, text, to_integer
+from ranklog.mlflow_api.limits import TIMESTAMP_MAX, check_name
 
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
+Logged = tuple[str, float, int, int]
+"""Key, value, timestamp in ms, step."""
 
-def metric(one: Json, prefix: str = "") -> Metric:
+
+class Metric(NamedTuple):
+    """The same, by names."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+def metric(one: Json, prefix: str = "") -> Logged:
     """Read a metric; `prefix` says where in the request it is. Raises MlflowError."""
     key, value, timestamp, step = one.get("key"), one.get("value"), one.get("timestamp"), one.get("step")
     if type(key) is not str or not key:
@@ -25,17 +35,19 @@ def metric(one: Json, prefix: str = "") -> Metric:
             raise missing_value(f"{prefix}timestamp")
         timestamp = to_integer(timestamp, f"{prefix}timestamp")
     if not 0 <= timestamp <= TIMESTAMP_MAX:
-        raise invalid_value(
-            f"{prefix}timestamp",
-            timestamp,
-            f"metric '{key}' (value={value}). Timestamp must be a nonnegative long (64-bit integer), and before 2262",
-        )
-    if type(step) is not int or not -INT64_MAX <= step <= INT64_MAX:
+        if timestamp < 0:
+            raise invalid_value(
+                f"{prefix}timestamp",
+                timestamp,
+                f"metric '{key}' (value={value}). Timestamp must be a nonnegative long (64-bit integer)",
+            )
+        timestamp = TIMESTAMP_MAX
+    if type(step) is not int or not -INTEGER_MAX <= step <= INTEGER_MAX:
         step = 0 if step is None else to_integer(step, f"{prefix}step")
     return key, value, timestamp, step
 
 
-def metrics(many: list[Any]) -> list[Metric]:
+def metrics(many: list[Any]) -> list[Logged]:
     """Read the metrics of a batch. Raises MlflowError."""
     found = []
     for index, one in enumerate(many):
@@ -55,9 +67,9 @@ def _number(value: Any, path: str) -> float:
             return float(value)
         except ValueError:
             pass
-    elif type(value) in (int, float, bool):
+    elif hasattr(value, "__float__"):
         try:
             return float(value)
-        except OverflowError:
+        except (OverflowError, TypeError, ValueError):
             pass
     raise invalid_value(path, value, "Please specify value as a valid double (64-bit floating point)")

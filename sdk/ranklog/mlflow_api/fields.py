@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ranklog_collector.mlflow.errors import MlflowError, invalid
+from ranklog.mlflow_api.errors import MlflowError, invalid
 
 Json = dict[str, Any]
-INT64_MAX = (1 << 63) - 1
+INTEGER_MAX = (1 << 63) - 1
 _DIGITS = re.compile(r"[+-]?\d{1,19}")
 
 
@@ -56,7 +56,7 @@ def to_integer(value: Any, path: str) -> int:
     """An integer of 64 bits, perhaps written as text or as a float."""
     if (type(value) is str and _DIGITS.fullmatch(value)) or (type(value) is float and value.is_integer()):
         value = int(value)
-    if type(value) is not int or not -INT64_MAX - 1 <= value <= INT64_MAX:
+    if type(value) is not int or not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
         raise invalid_value(path, value, "it must be an integer of 64 bits")
     return value
 
@@ -92,6 +92,12 @@ def pairs(request: Json, name: str, check: Callable[[str, str], str]) -> dict[st
         key = text(one, "key", f"{name}[{index}].key")
         found[key] = check(key, any_text(one, "value", f"{name}[{index}].value"))
     return found
+
+
+def pair(request: Json, check: Callable[[str, str], str]) -> dict[str, str]:
+    """The `key` and the `value` of a request."""
+    key = text(request, "key")
+    return {key: check(key, any_text(request, "value"))}
 
 
 def run_id(request: Json) -> str:

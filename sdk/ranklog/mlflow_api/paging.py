@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 
-from ranklog_collector.mlflow.errors import invalid
+from ranklog.mlflow_api.errors import invalid
 
 _OFFSET_MAX = 1 << 60
 

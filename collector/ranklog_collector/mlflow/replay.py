@@ -1,17 +1,14 @@
-"""What came by REST, as lines of points.md, and back. Pure."""
+"""Lines of points.md that came by REST in an earlier life, taken in again. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
+from ranklog.mlflow_api.lines import NS_PER_MS, Line
+from ranklog.mlflow_api.metrics import Logged
+from ranklog_collector.mlflow.run import Dataset, Run
 
-from ranklog_collector.mlflow.run import Dataset, Metric, Run
-
-NS_PER_MS = 1_000_000
-TIMESTAMP_MAX = ((1 << 63) - 1) // NS_PER_MS
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _INFO = {
     "display_name": "name",
@@ -19,76 +16,6 @@ _INFO = {
     "artifact_uri": "artifact_uri",
     "lifecycle_stage": "lifecycle_stage",
 }
-
-Line = dict[str, Any]
-
-
-def moment_ns(time: int | None, now_ns: int) -> int:
-    """A client's time in ms as ns, or now if it can be none."""
-    return time * NS_PER_MS if time is not None and 0 < time <= TIMESTAMP_MAX else now_ns
-
-
-def dump(lines: Iterable[Line]) -> bytes:
-    """As bytes of a file."""
-    return b"".join([orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines])
-
-
-def of_metrics(metrics: Sequence[Metric]) -> list[Line]:
-    """As few lines as will do: one for each moment and step, or one for each metric."""
-    if len(metrics) == 1:
-        key, value, timestamp, step = metrics[0]
-        return [{"t": timestamp * NS_PER_MS, "k": key, "v": _value(value), "s": step}]
-    moments: dict[tuple[int, int], dict[str, Any]] = {}
-    keys: dict[str, tuple[list[Any], list[int], list[int]]] = {}
-    is_repeated = False
-    for key, value, timestamp, step in metrics:
-        encoded = value if value - value == 0 else _value(value)
-        at = moments.setdefault((timestamp, step), {})
-        is_repeated = is_repeated or key in at
-        at[key] = encoded
-        values, times, steps = keys.setdefault(key, ([], [], []))
-        values.append(encoded)
-        times.append(timestamp * NS_PER_MS)
-        steps.append(step)
-    if len(moments) <= len(keys) and not is_repeated:
-        return [{"t": time * NS_PER_MS, "m": values, "s": step} for (time, step), values in moments.items()]
-    return [
-        {"t": times[0], "k": key, "vs": values, "ts": times, "ss": steps}
-        for key, (values, times, steps) in keys.items()
-    ]
-
-
-def of_facts(
-    now_ns: int, params: Mapping[str, str], tags: Mapping[str, str | None], info: Mapping[str, str] | None = None
-) -> list[Line]:
-    """One line with what was said of the run, if anything was."""
-    line: Line = {"t": now_ns}
-    if params:
-        line["param"] = params
-    if tags:
-        line["tag"] = tags
-    if info:
-        line["set"] = info
-    return [line] if len(line) > 1 else []
-
-
-def of_datasets(now_ns: int, datasets: Iterable[Dataset]) -> Line:
-    """One line with datasets."""
-    return {
-        "t": now_ns,
-        "inputs": [
-            {
-                "name": one.name,
-                "digest": one.digest,
-                "source_type": one.source_type,
-                "source": one.source,
-                "schema": one.schema,
-                "profile": one.profile,
-                "tags": dict(one.tags),
-            }
-            for one in datasets
-        ],
-    }
 
 
 def replay(run: Run, line: Line) -> None:
@@ -120,7 +47,7 @@ def replay_beyond_points(run: Run, line: Line) -> None:
         run.add_datasets(one for one in map(_dataset, inputs) if one is not None)
 
 
-def _metrics(line: Line) -> list[Metric]:
+def _metrics(line: Line) -> list[Logged]:
     try:
         time, step, key = line["t"], line.get("s", 0), line.get("k", "")
         found = [(name, value, time, step) for name, value in line["m"].items()] if "m" in line else []
@@ -137,12 +64,6 @@ def _metrics(line: Line) -> list[Metric]:
         ]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return []
-
-
-def _value(value: float) -> Any:
-    if math.isfinite(value):
-        return value
-    return {"f": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
 
 
 def _number(value: Any) -> float | None:
