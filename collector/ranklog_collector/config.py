@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
+SILENCE_S = 300.0
+"""After so long without a word from a job its stacks are worth keeping: a watchdog may well end it soon."""
+
 
 def is_loopback(address: str) -> bool:
     """Whether host:port can be reached from this machine only."""

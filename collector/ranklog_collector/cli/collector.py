@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ranklog_collector.config import Config, Http, Limits, Tls, is_loopback
+from ranklog_collector.config import SILENCE_S, Config, Http, Limits, Tls, is_loopback
 from ranklog_collector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ DEFAULTS = Limits()
 @click.option("--tls-cert", type=FILE, help="Speak TLS with this certificate.")
 @click.option("--tls-key", type=FILE, help="The certificate's key.")
 @click.option("--client-ca", type=FILE, help="Let in who has a certificate of this authority only.")
+@click.option(
+    "--stacks-after-silence",
+    type=click.FloatRange(min=0),
+    default=SILENCE_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Keep the stacks of jobs that say nothing for so long; 0: never.",
+)
 @click.option("--runs-max", default=DEFAULTS.runs_max, show_default=True, help="Runs at the same time.")
 @click.option("--sessions-max", default=DEFAULTS.sessions_max, show_default=True, help="Agents at the same time.")
 @click.option("--streams-max", default=DEFAULTS.streams_max, show_default=True, help="Streams of one run.")
@@ -84,6 +92,7 @@ def _config(options: dict[str, Any]) -> Config:
         http=Http(options["http"], token, options["catalog"]) if options["http"] else None,
         token=token,
         tls=tls,
+        stacks_after_silence_s=options["stacks_after_silence"],
         limits=Limits(
             message_bytes_max=options["message_bytes_max"],
             streams_max=options["streams_max"],

@@ -13,7 +13,7 @@ import click
 from ranklog.layout import safe_name
 from ranklog_collector.cli.ending import print_ending, relative
 from ranklog_collector.cli.output import say
-from ranklog_collector.config import is_loopback
+from ranklog_collector.config import SILENCE_S, is_loopback
 from ranklog_collector.launch import family
 from ranklog_collector.launch.errors import LaunchError
 from ranklog_collector.launch.known import SLURM, TORCHRUN
@@ -77,6 +77,14 @@ def _rules(_: click.Context, __: click.Parameter, path: str | None) -> bytes | N
 @click.option("--max-duration", type=float, metavar="SECONDS", help="Ask the job to end when it has run for so long.")
 @click.option("--kill-after", type=float, metavar="SECONDS", help="Kill it if it has not heeded that, or a signal.")
 @click.option("--drain-timeout", default=60.0, show_default=True, metavar="SECONDS", help="Time to fetch what is left.")
+@click.option(
+    "--stacks-after-silence",
+    type=click.FloatRange(min=0),
+    default=SILENCE_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Keep the stacks of a job that says nothing for so long; 0: never.",
+)
 @click.option("--keep-spool", is_flag=True, help="Keep the job's own copies of its output when all of it is fetched.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: tuple[str, ...], **options: Any) -> None:
@@ -106,6 +114,7 @@ def run(command: tuple[str, ...], **options: Any) -> None:
             ends_together=not options["no_kill"],
             drain_timeout_s=options["drain_timeout"],
             limits=Limits(options["max_duration"], options["kill_after"]),
+            silence_s=options["stacks_after_silence"],
         )
         outcome = asyncio.run(session.run())
     except LaunchError as error:

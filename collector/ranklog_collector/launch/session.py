@@ -80,12 +80,14 @@ class Session:
         ends_together: bool,
         drain_timeout_s: float,
         limits: Limits,
+        silence_s: float = 0.0,
     ) -> None:
         self._order = order
         self._open_view = open_view
         self._ends_together = ends_together
         self._drain_timeout_s = drain_timeout_s
         self._limits = limits
+        self._silence_s = silence_s
         self._stopping = Stopping()
         self._hurry = asyncio.Event()
         self._job: Job | None = None
@@ -100,7 +102,7 @@ class Session:
         with Signals((*STOPPING, *FORWARDED), self._on_signal, self._children.reap) as signals:
             self._children.mask = signals.former_mask
             try:
-                config = Config(order.root, grpc=nodes.listen, http=order.http, token=token)
+                config = Config(order.root, nodes.listen, order.http, token, stacks_after_silence_s=self._silence_s)
                 async with serving(config) as collector:
                     run = await collector.runs.get(order.run_id, order.experiment)
                     plans = order.plans(nodes.address(collector.address), collector.url)
