@@ -28,7 +28,7 @@ COLOURS = {
     Status.FINE: "green",
     Status.UNKNOWN: "magenta",
 }
-CULPRITS_MAX, CONSEQUENCES_MAX, QUOTE_LINES_MAX = 8, 12, 40
+CULPRITS_MAX, SECTION_LINES_MAX, QUOTE_LINES_MAX = 4, 12, 40
 COUNTED_BYTES_MAX = 256 << 20
 """Lines are counted up to here; further on the offset is told."""
 _INDENT = "  "
@@ -68,10 +68,13 @@ class _Page:
         """Print all of it."""
         self._say(verdict.headline, "", colour=COLOURS[verdict.status], bold=True)
         self._say(" · ".join(self._facts(verdict)), "", dim=True)
+        if len(verdict.culprits) > 1:
+            self._section("one of these" if verdict.is_tie else "these", [_line(one) for one in verdict.culprits])
+        said: set[str] = set()
         for culprit in verdict.culprits[:CULPRITS_MAX]:
-            self._print_culprit(culprit, len(verdict.culprits) > 1)
-        if (more := len(verdict.culprits) - CULPRITS_MAX) > 0:
-            self._say(f"and {more} more; --json has all", _INDENT)
+            if culprit.summary not in said or not culprit.quotes:
+                self._print_quotes(culprit)
+            said.add(culprit.summary)
         self._print_consequences(verdict.consequences)
         self._section("remarks", verdict.remarks)
         self._section("next", verdict.next_steps)
@@ -86,13 +89,7 @@ class _Page:
             yield f"attempt {verdict.attempt}"
         yield f"run {self._folder.experiment}/{self._folder.run_id}"
 
-    def _print_culprit(self, culprit: Culprit, are_several: bool) -> None:
-        if are_several:
-            click.echo()
-            error = error_text(culprit.error_ns)
-            when = f", {clock_text(culprit.time_ns)} {error}".rstrip() if culprit.time_ns else ""
-            who = f"rank {culprit.rank}" if culprit.rank is not None else culprit.name
-            self._say(f"{who}: {culprit.summary}{when}", "", bold=True)
+    def _print_quotes(self, culprit: Culprit) -> None:
         for quote in culprit.quotes:
             self._print_quote(quote, "{} said" if quote.process else "evidence")
         for quote in culprit.last_words:
@@ -123,9 +120,7 @@ class _Page:
         return f"{quote.path} at byte {quote.offset}"
 
     def _print_consequences(self, consequences: Sequence[Consequence]) -> None:
-        rows = [(_who(one), one.what, _delays(one)) for one in consequences[:CONSEQUENCES_MAX]]
-        if (more := len(consequences) - CONSEQUENCES_MAX) > 0:
-            rows.append((f"{more} more", "--json has all", ""))
+        rows = [(_who(one), one.what, _delays(one)) for one in consequences]
         self._section("consequences", [f"{who}: {what}{'  ' if delay else ''}{delay}" for who, what, delay in rows])
 
     def _section(self, title: str, lines: Sequence[str]) -> None:
@@ -133,8 +128,10 @@ class _Page:
             return
         click.echo()
         self._say(title, "", bold=True)
-        for line in lines:
+        for line in lines[:SECTION_LINES_MAX]:
             self._say(line, _INDENT)
+        if (more := len(lines) - SECTION_LINES_MAX) > 0:
+            self._say(f"and {more} more; --json has all", _INDENT)
 
     def _say(self, text: str, indent: str, colour: str | None = None, **style: bool) -> None:
         text = indent + printable(text.expandtabs())
@@ -150,6 +147,13 @@ class _Page:
             )
         for line in lines:
             click.echo(click.style(line, fg=colour, **style) if self._colour else line)
+
+
+def _line(one: Culprit) -> str:
+    who = f"rank {one.rank}" if one.rank is not None else one.name
+    when = f", {clock_text(one.time_ns)} {error_text(one.error_ns)}".rstrip() if one.time_ns else ""
+    place = f" ({one.hostname or one.node})" if one.node else ""
+    return f"{who}{place}: {one.summary}{when}"
 
 
 def _who(one: Consequence) -> str:

@@ -18,7 +18,7 @@ from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, proce
 from ranklog_collector.reading.state import Node, Stream
 from ranklog_collector.verdict.catalogue import catalogue_of
 from ranklog_collector.verdict.suspicions import suspicions
-from ranklog_collector.verdict.words import DEEP_BYTES, TAIL_BYTES, Words, usual_pause_ns, words_of
+from ranklog_collector.verdict.words import DEEP_BYTES, TAIL_BYTES, Words, spoke, words_of
 
 EXIT_NS = 20_000_000
 """`exec` notices an end at most so late, unless the machine is very busy."""
@@ -96,7 +96,7 @@ def _member(folder: RunFolder, view: ProcessView, streams: Sequence[Stream], cat
         started_ns=view.started_ns,
         ended_ns=view.ended_ns,
         last_output_ns=view.last_output_ns,
-        usual_pause_ns=usual_pause_ns([one.moments for one in words]),
+        spoke=spoke(words),
         signs=tuple(signs),
         last_words=tuple(last[-1:]),
         step=max((one.step for one in words if one.step is not None), default=None),

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import sub
 
 from ranklog_collector.core.verdict.evidence import Moment, Sign
 from ranklog_collector.core.verdict.finding import Quote
@@ -22,7 +21,7 @@ DEEP_BYTES = 4 << 20
 QUOTE_BYTES_MAX = 4000
 READING_NS = 150_000_000
 """An agent sees bytes at most so long after they were written, unless the machine is very busy."""
-RHYTHM_SIGHTINGS, RHYTHM_MIN = 200, 4
+SIGHTINGS_MAX = 200
 _STEP = re.compile(rb"(?i)\b(?:global[_ ]?step|steps?|iter(?:ation)?|batch)\b[\s:=#\[(]{0,4}(\d{1,12})")
 _EPOCH = re.compile(rb"(?i)\bepochs?\b[\s:=#\[(]{0,4}(\d{1,12})")
 _STEP_LINES = 40
@@ -56,19 +55,15 @@ def words_of(
     if start:
         newline = data.find(b"\n") + 1
         start, data = start + newline, data[newline:]
-    signs = tuple(_sign(folder, stream, speaker, moments, found) for found in scan(data, start, catalogue))
-    return Words(stream, signs, _last_line(stream, speaker, moments, data, start), _step(data), moments)
+    found = scan(data, start, catalogue)
+    signs = tuple(_sign(folder, stream, speaker, moments, one) for one in found)
+    own = data[: _end_of_own(data, start, found)]
+    return Words(stream, signs, _last_line(stream, speaker, moments, own, start), _step(own), moments)
 
 
-def usual_pause_ns(moments: Sequence[Moments]) -> int | None:
-    """The longest time between two of the latest sightings; None if there are too few."""
-    longest: int | None = None
-    for one in moments:
-        times = one.times[-RHYTHM_SIGHTINGS:]
-        if len(times) >= RHYTHM_MIN:
-            gap = max(map(sub, times[1:], times))
-            longest = gap if longest is None else max(longest, gap)
-    return longest
+def spoke(words: Sequence[Words]) -> tuple[int, ...]:
+    """When the streams grew: the latest times, in order."""
+    return tuple(sorted(time for one in words for time in one.moments.times[-SIGHTINGS_MAX:]))
 
 
 def _sign(folder: RunFolder, stream: Stream, speaker: str, moments: Moments, found: Found) -> Sign:
@@ -96,6 +91,16 @@ def _moment(folder: RunFolder, stream: Stream, moments: Moments, place: int) -> 
     at = moments.of(before) if before else 0
     earliest = max(at, latest - READING_NS)
     return Moment(earliest, latest, folder.state.clock(stream).error_ns, stream.node)
+
+
+def _end_of_own(data: bytes, start: int, found: Sequence[Found]) -> int:
+    """Where a process's own last words end, before what signatures have taken at the end."""
+    end = len(data)
+    for one in reversed(found):
+        if data[one.end - start : end].strip():
+            break
+        end = one.start - start
+    return end
 
 
 def _last_line(stream: Stream, speaker: str, moments: Moments, data: bytes, start: int) -> Quote | None:

@@ -58,12 +58,16 @@ def process(
     code: int | None = None,
     signal: int | None = None,
     asked: float | None = None,
+    rhythm: float | None = None,
     **facts: Any,
 ) -> Member:
-    """A process that said things at times, and ended or not: with a code, else by a signal, else with 0."""
+    """A process that said things at times, before that every `rhythm` seconds, and ended or not, if at all with 0."""
     signs, last = _heard(name, said, node)
     if end is not None and code is None and signal is None:
         code = 0
+    spoke = [at for at, _ in said]
+    if rhythm is not None and said:
+        spoke = sorted([*spoke, *(spoke[0] - rhythm * count for count in range(1, 6))])
     state = "Running" if end is None else "Completed" if code == 0 else "Failed"
     exit_ = "" if end is None else str(code) if signal is None else Signals(signal).name
     return Member(
@@ -81,6 +85,7 @@ def process(
         asked_signal=None if asked is None else 15,
         asked=None if asked is None else _moment(asked, node, 0.02),
         last_output_ns=ns(said[-1][0]) if said else None,
+        spoke=tuple(map(ns, spoke)),
         signs=tuple(signs),
         last_words=last,
         **facts,
@@ -139,7 +144,8 @@ def _heard(name: str, said: Sequence[Said], node: int) -> tuple[list[Sign], tupl
         )
         for found in scan(data, 0, catalogue())
     ]
-    lines = [line for line in data.split(b"\n") if line.strip()]
+    own = data[: signs[0].quote.offset] if signs and not signs[-1].lines_after else data
+    lines = [line for line in own.split(b"\n") if line.strip()]
     if not lines:
         return signs, ()
     offset = data.rindex(lines[-1])

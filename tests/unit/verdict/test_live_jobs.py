@@ -8,15 +8,13 @@ from ranklog_collector.core.verdict.evidence import Member, Suspicion
 from ranklog_collector.core.verdict.finding import Category, Confidence, Status, Verdict
 from tests.unit.verdict.jobs import TIMED_OUT, mpirun, named, ns, rank, verdict
 
-PAUSE = 1_000_000_000
-
 
 def live(members: list[Member], now: float = 30, launcher: Member | None = None, **facts: Any) -> Verdict:
     return verdict(members, launcher, state="running", is_live=True, now_ns=ns(now), **facts)
 
 
 def speaking(number: int, at: float, text: str = "step 2", **facts: Any) -> Member:
-    return rank(number, (at, text), usual_pause_ns=PAUSE, **facts)
+    return rank(number, (at, text), rhythm=1, **facts)
 
 
 def test_a_job_that_goes_on_is_fine() -> None:
@@ -25,7 +23,7 @@ def test_a_job_that_goes_on_is_fine() -> None:
 
 
 def test_a_pause_as_long_as_others_before_is_no_hang() -> None:
-    slow = [rank(one, (5, "step 2"), usual_pause_ns=20 * PAUSE) for one in range(4)]
+    slow = [rank(one, (5, "step 2"), rhythm=20) for one in range(4)]
     assert live(slow).status is Status.FINE
 
 
@@ -100,14 +98,14 @@ def test_a_failure_is_told_while_the_job_runs() -> None:
 
 
 def test_a_complaint_about_a_hang_is_told_while_the_job_runs() -> None:
-    waiting = [rank(one, (9, "step 2"), (20, TIMED_OUT), usual_pause_ns=PAUSE) for one in (0, 1, 3)]
+    waiting = [rank(one, (9, "step 2"), (20, TIMED_OUT), rhythm=1) for one in (0, 1, 3)]
     found = live([*waiting, speaking(2, 9, "about to hang")])
     assert (named(found), found.status, found.category) == (["rank_2"], Status.SUSPECT, Category.HANG)
 
 
 def test_a_job_that_had_stood_still_before_it_was_killed_hung() -> None:
-    stuck = [rank(one, (9, "step 2"), usual_pause_ns=PAUSE, end=100, signal=9) for one in (0, 1, 3)]
-    hung = rank(2, (9, "about to hang"), usual_pause_ns=PAUSE, end=100.001, signal=9)
+    stuck = [rank(one, (9, "step 2"), rhythm=1, end=100, signal=9) for one in (0, 1, 3)]
+    hung = rank(2, (9, "about to hang"), rhythm=1, end=100.001, signal=9)
     found = verdict([*stuck, hung])
     assert (named(found), found.category) == (["rank_2"], Category.HANG)
     assert "the job stood still for 1.5 min" in found.headline or "91.0 s before it was ended" in found.headline

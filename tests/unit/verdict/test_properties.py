@@ -47,7 +47,7 @@ def members(draw: Any, number: int) -> Member:
     end = draw(ENDS)
     at = max([draw(TIMES), *(time for time, _ in said)])
     asked = draw(st.none() | TIMES) if end else None
-    facts = {"usual_pause_ns": draw(st.none() | st.just(1_000_000_000)), "step": draw(st.none() | st.integers(0, 3))}
+    facts = {"rhythm": draw(st.none() | st.just(1.0)), "step": draw(st.none() | st.integers(0, 3))}
     return rank(number, *said, end=at if end else None, asked=None if asked is None else min(asked, at), **end, **facts)
 
 

@@ -55,7 +55,8 @@ def test_an_exception_inside_another_ones_traceback_may_be_indented() -> None:
 
 
 def test_ctrl_c_is_nobodys_fault() -> None:
-    assert found_in(RAISED.format(error="KeyboardInterrupt")) == []
+    (found,) = found_in(RAISED.format(error="KeyboardInterrupt"))
+    assert found.match.signature.role is Role.TEARDOWN
 
 
 def test_a_threads_traceback_is_told_apart() -> None:

@@ -34,7 +34,7 @@ def consequences(case: Case, culprits: Iterable[str], since_ns: int | None) -> t
 def _victims(case: Case) -> list[_Victim]:
     found = [_Victim(one.member, one.says, one.says, one.moment.latest_ns, one.quotes) for one in case.complaints]
     for event in case.events:
-        what = short(event.summary)
+        what = short(event.summary).removeprefix("was ")
         found.append(_Victim(event.member, what, without_numbers(what), event.moment.latest_ns, event.quotes))
     return found
 

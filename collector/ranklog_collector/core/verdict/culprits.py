@@ -15,12 +15,15 @@ from ranklog_collector.core.verdict.words import (
     error_text,
     introduced,
     node_called,
+    plural,
     ranks_text,
     several,
     short,
     span_text,
 )
 
+ALIKE = frozenset((Category.IMPORT, Category.USAGE))
+"""What is wrong with the job itself: whoever has started first says it first."""
 _WORDS_MAX = 4
 """Of the ranks of a lost node so many are quoted."""
 
@@ -41,7 +44,6 @@ def of_member(
     quotes: tuple[Quote, ...] = (),
 ) -> Culprit:
     """A process."""
-    proved = {quote.offset for quote in quotes}
     return Culprit(
         member.name,
         category,
@@ -55,9 +57,7 @@ def of_member(
         time_ns=None if moment is None else moment.latest_ns,
         error_ns=0 if moment is None else moment.spread_ns,
         quotes=quotes,
-        last_words=tuple(
-            quote for quote in member.last_words if quote.offset not in proved and not _is_in(quote, quotes)
-        ),
+        last_words=member.last_words,
     )
 
 
@@ -89,7 +89,7 @@ def hanging(found: Suspects, is_over: bool) -> tuple[Culprit, ...]:
 
 def last_word(member: Member) -> Moment | None:
     """When it said something last."""
-    at = member.last_output_ns
+    at = member.last_words[-1].time_ns if member.last_words else member.last_output_ns
     return None if at is None else Moment(at, at, node=member.node)
 
 
@@ -106,8 +106,8 @@ def headline(case: Case, culprits: Sequence[Culprit], is_tie: bool, note: str = 
     spread = f", {span_text(max(times) - min(times))} apart" if len(times) > 1 else ""
     if is_tie and len({one.summary for one in culprits}) > 1:
         return f"{who}: one of them was first ({called(first)} {first.summary}){_at(first)}{spread}{note}"
-    tie = ": nobody can tell which was first" if is_tie else ""
-    return f"{who} {first.summary}{_at(first)}{spread}{tie}{note}"
+    tie = ": nobody can tell which was first" if is_tie and first.category not in ALIKE else ""
+    return f"{who} {plural(first.summary, len(culprits))}{_at(first)}{spread}{tie}{note}"
 
 
 def _of_node(case: Case, culprits: Sequence[Culprit]) -> str:
@@ -124,17 +124,11 @@ def _of_node(case: Case, culprits: Sequence[Culprit]) -> str:
 def _at(one: Culprit) -> str:
     if one.time_ns is None:
         return ""
+    if one.category is Category.HANG:
+        return f", last heard at {clock_text(one.time_ns)}"
     error = error_text(one.error_ns)
     return f" at {clock_text(one.time_ns)}{' ' + error if error else ''}"
 
 
 def _ranks(case: Case) -> int:
     return max(case.evidence.world_size or 0, len({one.rank for one in case.members if one.rank is not None}))
-
-
-def _is_in(quote: Quote, quotes: Sequence[Quote]) -> bool:
-    """Whether a line is part of what is quoted already."""
-    return any(
-        one.path == quote.path and one.offset <= quote.offset < one.offset + len(one.text.encode()) + 1
-        for one in quotes
-    )

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ranklog_collector.core.verdict.consequences import consequences
-from ranklog_collector.core.verdict.culprits import hanging, headline, of_candidate, of_member
+from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of_candidate, of_member
 from ranklog_collector.core.verdict.events import Case, Weight
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Consequence, Culprit, Status, Verdict
 from ranklog_collector.core.verdict.first import Candidate, Choice, early_exits, first_complaint
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
-from ranklog_collector.core.verdict.words import clock_text, introduced, several, span_text, without_numbers
+from ranklog_collector.core.verdict.words import clock_text, introduced, plural, several, span_text, without_numbers
 
-_ALIKE = frozenset((Category.IMPORT, Category.USAGE))
-"""What is wrong with the job itself: whoever started first says it first."""
 _FROM_OUTSIDE = frozenset((Weight.KILL, Weight.ORDERLY))
 _WORDS_OF_JOB = {
     Category.TIME_LIMIT: "the job reached its time limit",
@@ -65,7 +63,7 @@ def of_complaints(case: Case) -> Verdict | None:
     found = suspects(case, pool) if timeouts else None
     if found is not None:
         status = Status.SUSPECT if case.evidence.is_live else Status.FAILED
-        return _hung(case, found, status, ": the others waited for it" if len(found.members) == 1 else "")
+        return _hung(case, found, status, "; the others waited for it" if len(found.members) == 1 else "")
     victims = several([one.member for one in case.complaints], case.evidence.world_size)
     words = f"{victims} say: {complaint.says}, at {clock_text(complaint.moment.latest_ns)} first; of whom is not known"
     return Verdict(
@@ -142,7 +140,7 @@ def _of_all_ended(case: Case, choice: Choice) -> Verdict:
             Status.FAILED, line, Category.KILLED, Confidence.LIKELY, culprits, consequences=_wake(case, culprits)
         )
     who, at = several(members, case.evidence.world_size), clock_text(lead.moment.latest_ns)
-    line = f"{who} {lead.summary}, from outside, at {at}"
+    line = f"{who} {plural(lead.summary, len(members))}, from outside, at {at}"
     return Verdict(
         Status.CANCELED if is_canceled or choice.weight is Weight.ORDERLY else Status.FAILED,
         line,
@@ -165,7 +163,7 @@ def _of_standstill_before(case: Case, choice: Choice) -> Verdict | None:
         return None
     silence = max((silence_ns(one, at) or 0 for one in pool), default=0)
     status = Status.CANCELED if case.evidence.state == "canceled" else Status.FAILED
-    return _hung(case, found, status, f": the job stood still for {span_text(silence)} before it was ended")
+    return _hung(case, found, status, f"; the job stood still for {span_text(silence)} before it was ended")
 
 
 def _hung(case: Case, found: Suspects, status: Status, note: str) -> Verdict:
@@ -239,7 +237,7 @@ def _ended_early_saying_else(case: Case) -> Verdict | None:
 def _alike(case: Case, choice: Choice) -> list[Candidate]:
     """The first, and of errors that are the job's own all who have the same."""
     lead = choice.first[0]
-    if lead.category not in _ALIKE:
+    if lead.category not in ALIKE:
         return list(choice.first)
     return [*choice.first, *(one for one in choice.others if one.member is not None and _is_same(one, lead))]
 

@@ -83,12 +83,12 @@ class Member:
     asked: Moment | None = None
     """When that came."""
     last_output_ns: int | None = None
-    usual_pause_ns: int | None = None
-    """The longest it was silent for before; None if it has hardly spoken."""
+    spoke: tuple[int, ...] = ()
+    """When its output grew, as far as that is remembered: the latest times, in order."""
     signs: tuple[Sign, ...] = ()
     """In the order of its output."""
     last_words: tuple[Quote, ...] = ()
-    """Its last line, and perhaps more."""
+    """Its last line; not one that a signature has taken."""
     step: int | None = None
     """The latest it told of."""
     lost_bytes: int = 0

@@ -17,7 +17,6 @@ _CHAIN = (b"During handling of the above exception", b"The above exception was t
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 _PREFIX = re.compile(rb"\[rank\d+\]: ?")
 _EXCEPTION = re.compile(rb"[A-Za-z_][\w.]*(?:: |:$|$)")
-_INTERRUPTED = (b"KeyboardInterrupt", b"SystemExit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,7 @@ def scan(data: bytes, offset: int, catalogue: Catalogue) -> list[Found]:
             done = line.end
             continue
         one, done = _block(data, offset, line, match, catalogue)
-        if one is not None:
-            found.append(one)
+        found.append(one)
     return found
 
 
@@ -80,7 +78,7 @@ def _as_lines(data: bytes) -> bytes:
     return data.replace(b"\r", b"\n")
 
 
-def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catalogue) -> tuple[Found | None, int]:
+def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catalogue) -> tuple[Found, int]:
     if match.signature.name == TRACEBACK:
         return _traceback(data, offset, line, match, catalogue)
     end, text, says = line.end, line.text, match.words or shown(line.text).strip()
@@ -99,13 +97,11 @@ def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catal
 # ---- tracebacks -----------------------------------------------------------------------------------------------------
 
 
-def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: Catalogue) -> tuple[Found | None, int]:
+def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: Catalogue) -> tuple[Found, int]:
     """Take a traceback with all that it is chained to. The first exception of the chain tells what happened."""
     block, messages = _chain(data, first)
     end = block[-1].end
     message = messages[0] if messages else []
-    if message and message[0].startswith(_INTERRUPTED):
-        return None, end
     better = _better(match, message, catalogue)
     raised = shown(message[0]).strip() if message else "an exception"
     before = data[max(0, first.start - 200) : first.start].rstrip(b"\n").rpartition(b"\n")[2]

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member, Suspicion
@@ -15,6 +16,8 @@ SILENT_NS = 5_000_000_000
 """Nobody is called silent before."""
 PAUSES = 3
 """Nor before so many times the longest it was silent for until then."""
+OFTEN = 4
+"""Who has spoken less often has no rhythm."""
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -30,17 +33,24 @@ class Suspects:
 
 def silence_ns(member: Member, at_ns: int) -> int | None:
     """How long it had said nothing, if that is unusual for it."""
-    since = max(member.last_output_ns or 0, member.started_ns or 0)
-    if member.usual_pause_ns is None or not since:
+    times = _spoke(member, at_ns)
+    if times is None:
         return None
-    silence = at_ns - since
-    return silence if silence > max(SILENT_NS, PAUSES * member.usual_pause_ns) else None
+    pause = max(later - earlier for earlier, later in pairwise(times))
+    silence = at_ns - times[-1]
+    return silence if silence > max(SILENT_NS, PAUSES * pause) else None
 
 
 def stands_still(members: Sequence[Member], at_ns: int) -> bool:
     """Whether all of which it can be told are silent."""
-    rhythmic = [one for one in members if one.usual_pause_ns is not None]
+    rhythmic = [one for one in members if _spoke(one, at_ns) is not None]
     return bool(rhythmic) and all(silence_ns(one, at_ns) is not None for one in rhythmic)
+
+
+def _spoke(member: Member, at_ns: int) -> list[int] | None:
+    """When it had said something by then; None if that is not often enough to know what is usual."""
+    times = [time for time in member.spoke if time <= at_ns]
+    return times if len(times) >= OFTEN else None
 
 
 def suspects(case: Case, pool: Sequence[Member]) -> Suspects | None:

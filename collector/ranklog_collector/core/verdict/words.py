@@ -90,6 +90,21 @@ def node_called(machine: Machine) -> str:
     return f"node {name} ({machine.ip})" if machine.ip and machine.ip != name else f"node {name}"
 
 
+def plural(summary: str, count: int) -> str:
+    """What one did, said of several."""
+    if count == 1:
+        return summary
+    for one, many in (
+        ("was ", "were "),
+        ("has ", "have "),
+        ("hangs: it ", "hang: they "),
+        ("hung: it ", "hung: they "),
+    ):
+        if summary.startswith(one):
+            return many + summary[len(one) :]
+    return summary
+
+
 def short(text: str) -> str:
     """The first line of a summary, not too much of it."""
     line = text.strip().partition("\n")[0]
