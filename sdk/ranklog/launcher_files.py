@@ -22,7 +22,7 @@ PRESETS: dict[str, list[tuple[str, str]]] = {
     ],
     "mpich": [
         # mpiexec -outfile-pattern DIR/out.%r.%h -errfile-pattern DIR/err.%r.%h
-        ("**", r"/(?P<stream>out|err|stdout|stderr)[._-](?P<rank>\d+)(?:[._-](?P<node>(?!txt$|log$)[^/]+))?(?:\.txt|\.log)?$"),
+        ("**", r"/(?:std)?(?P<stream>out|err)[._-](?P<rank>\d+)(?:[._-](?P<node>(?!txt|log)[\w-]+))?(?:\.[^/]*)?$"),
     ],
     "kubernetes": [
         # /var/log/pods/<namespace>_<pod>_<uid>/<container>/<restart>.log, in CRI format

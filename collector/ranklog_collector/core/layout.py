@@ -131,7 +131,7 @@ class Layout:
         folder = self._folders.get(node_id)
         if folder is None:
             node = self.presence.nodes.get(node_id)
-            folder = address_component(node.ip) if node else safe_component(node_id)
+            folder = address_component(node.ip) if node and node.ip else safe_component(node_id)
             if folder in self._folders.values():
                 folder = f"{folder}_{safe_component(node_id)}"
             self._folders[node_id] = folder

@@ -1,0 +1,1 @@
+"""What launchers left behind becomes a run folder, after the fact."""

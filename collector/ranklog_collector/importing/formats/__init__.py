@@ -1,0 +1,1 @@
+"""What each launcher leaves, read: paths, tags, records and messages in, values out. No files, no clocks."""
