@@ -14,8 +14,9 @@ from tests.support.launchers import Launcher
 from tests.system.conftest import OVER_HOSTS, require
 
 BEFORE_RANKS_S = sized(5.0, 2.0)
-END_WITHIN_S = 5.0
-"""More than twice what is meant: the machine may have much else to do."""
+END_WITHIN_S = 40.0
+"""Many times what is meant (two seconds): the machine may have much else to do, and torchrun may outlive its ranks.
+An agent that waits for the wrong thing takes a minute or never ends."""
 TICKS, TICK_S = 15, 0.2
 
 
