@@ -69,7 +69,7 @@ def test_options_of_the_command_are_its_own(tmp_path: Path) -> None:
 
 def test_the_last_failure_is_told_with_its_last_line(tmp_path: Path) -> None:
     result = ranklog_run(tmp_path, "--", *python("print('begin'); raise ValueError('no data')"))
-    assert "exited with code 1; its last line: ValueError: no data" in result.err
+    assert re.search(r"failure +process \d+ \(pid \d+\) raised ValueError: no data at ", result.err)
 
 
 def test_stdin_is_the_commands(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ print("survived")
 def test_one_process_that_fails_ends_the_others(tmp_path: Path) -> None:
     result = ranklog_run(tmp_path, "-n", "4", "--", *python(FAILING), "600")
     assert result.code == 9
-    assert "rank 2 exited with code 9; its last line: begin" in result.err
+    assert re.search(r"failure +rank 2 \(pid \d+\) exited with code 9 at .*; its last line: begin", result.err)
     states = {view.rank: view.state.value for view in processes(result.run.state)}
     assert states == {0: "Terminated", 1: "Terminated", 2: "Failed", 3: "Terminated"}
     assert_complete(result)

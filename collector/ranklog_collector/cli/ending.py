@@ -61,8 +61,8 @@ def _facts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[tuple[s
     if outcome.stopped_by is not None:
         state = f"stopped by {Signals(outcome.stopped_by).name}"
     yield "result", f"{state} after {duration_text(summary.duration_ns)}{code}"
-    if summary.first_failure and outcome.stopped_by is None:
-        yield "failure", summary.first_failure
+    if summary.failure:
+        yield "failure", summary.failure
     yield from (("warning", text) for text in _doubts(order, outcome, summary))
     if summary.is_complete and not _lacks_ranks(outcome, summary):
         yield "complete", f"{summary.verified:,} bytes in {summary.files} files, every checksum agrees"
@@ -101,10 +101,13 @@ def _lacks_ranks(outcome: Outcome, summary: Summary) -> bool:
 def _next(order: Order, outcome: Outcome, summary: Summary) -> Iterator[str]:
     is_found = os.path.abspath(root_folder(None)) == order.root
     run = order.run_id if is_found else shlex.quote(relative(outcome.folder))
-    is_failed = summary.failed_rank is not None and outcome.stopped_by is None
-    rank = f" --rank {summary.failed_rank} --tail {TAIL_LINES}" if is_failed else ""
-    yield f"ranklog logs {run}{rank}"
-    yield f"ranklog ps {run}" if summary.is_complete else f"ranklog verify {run}"
+    rank = "" if summary.failed_rank is None else f" --rank {summary.failed_rank} --tail {TAIL_LINES}"
+    logs = f"ranklog logs {run}{rank}"
+    yield f"ranklog why {run}" if summary.failure else logs
+    if not summary.is_complete:
+        yield f"ranklog verify {run}"
+    else:
+        yield logs if summary.failure else f"ranklog ps {run}"
 
 
 def _print_fact(key: str, text: str, width: int) -> None:

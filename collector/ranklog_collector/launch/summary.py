@@ -6,22 +6,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ranklog_collector.core.verdict.finding import Status, Verdict
 from ranklog_collector.launch.leftover import leftover
-from ranklog_collector.reading.folder import RunFolder
-from ranklog_collector.reading.lines import last_lines_start
+from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.losses import losses
-from ranklog_collector.reading.processes import ProcessState, ProcessView, current, processes, ranks_text
+from ranklog_collector.reading.processes import ProcessView, processes, ranks_text
 from ranklog_collector.reading.state import RunState, Segment, Stream
-from ranklog_collector.reading.text import shown
+from ranklog_collector.verdict import judge
 
 ROWS_MAX = 16
 """More processes than this are put together by how they ended."""
 COUNTED_BYTES_MAX = 1 << 30
 """Lines are counted in so much output at most: about a second's work."""
-LAST_LINE_BYTES_MAX = 1 << 16
-LAST_LINES = 20
-"""Among so many last lines one that is not blank is looked for."""
-ABNORMAL = (ProcessState.FAILED, ProcessState.TERMINATED)
 
 
 @dataclass(frozen=True)
@@ -47,9 +43,10 @@ class Summary:
     """Those that were captured, as `0-3,7`."""
     absent: str
     """Those that the launcher speaks of and nobody has seen."""
-    first_failure: str
+    failure: str
+    """What went wrong, in a line; empty if nothing did."""
     failed_rank: int | None
-    """That of the first failure."""
+    """That of the one who failed first."""
     losses: list[str]
     notes: list[str]
     files: int
@@ -71,15 +68,16 @@ def summarize(folder: RunFolder, spool: str) -> Summary:
     views = processes(folder.state)
     problems, doubts = losses(folder.state)
     segments = _final(folder.state)
-    failed = first_failed(views)
+    verdict = _verdict(folder)
+    ranks = {one.rank for one in verdict.culprits}
     return Summary(
         state=folder.state.state,
         duration_ns=folder.now_ns() - folder.started_ns,
         ranks=ranks_text(view.rank for view in views if view.rank is not None and view.key),
         absent=ranks_text(view.rank for view in views if view.rank is not None and not view.key),
         rows=_grouped([_row(folder, view) for view in views], views),
-        first_failure="" if failed is None else _failure(folder, failed),
-        failed_rank=None if failed is None else failed.rank,
+        failure=failure(verdict),
+        failed_rank=ranks.pop() if len(ranks) == 1 else None,
         losses=problems,
         notes=doubts,
         files=len(folder.state.streams),
@@ -175,49 +173,22 @@ def _together(group: list[tuple[Row, ProcessView]]) -> Row:
     )
 
 
-# ---- the first failure ----------------------------------------------------------------------------------------------
+# ---- what went wrong ------------------------------------------------------------------------------------------------
 
 
-def first_failed(views: Sequence[ProcessView]) -> ProcessView | None:
-    """Find the process that was the first to end badly, if any did."""
-    ended = [view for view in current(views) if view.state in ABNORMAL and view.ended_ns is not None]
-    # Whoever failed by itself comes before those who were ended in its wake.
-    return min(ended, key=lambda view: (view.state is not ProcessState.FAILED, view.ended_ns), default=None)
-
-
-def _failure(folder: RunFolder, view: ProcessView) -> str:
-    """Say how it ended, and what it said last."""
-    name = f"rank {view.rank}" if view.rank is not None else _who(view)
-    line = _last_line(folder, view)
-    return f"{name} {_how(view)}" + (f"; its last line: {line}" if line else "; it said nothing")
-
-
-def _how(view: ProcessView) -> str:
-    if view.was_oom_killed:
-        return "was killed because memory was exhausted"
-    if view.signal is not None:
-        return f"was ended by {view.exit}"
-    if view.exit_code is None:
-        return "vanished"
-    return f"exited with code {view.exit_code}"
-
-
-def _last_line(folder: RunFolder, view: ProcessView) -> str:
-    """The last line that is not blank, as people would see it."""
-    streams = [stream for stream in _streams(folder, view) if stream.size]
-    if not streams:
-        return ""
-    stream = max(streams, key=lambda each: each.timeline.last(folder.state.clock(each)) or 0)
+def _verdict(folder: RunFolder) -> Verdict:
+    """Judge the run; with signatures that are none it is done without them, which `ranklog why` complains of."""
     try:
-        with folder.opened(stream) as file:
-            start = last_lines_start(
-                lambda offset, size: os.pread(file, size, offset),
-                max(0, stream.size - LAST_LINE_BYTES_MAX),
-                stream.size,
-                LAST_LINES,
-            )
-            data = os.pread(file, stream.size - start, start)
-    except OSError:
+        return judge(folder)
+    except ReadingError as error:
+        return Verdict(Status.UNKNOWN, str(error))
+
+
+def failure(verdict: Verdict) -> str:
+    """Say what went wrong in a line, and what was said last if that does not tell; empty if nothing did."""
+    if verdict.status is Status.FINE or (verdict.status is Status.CANCELED and not verdict.culprits):
         return ""
-    lines = [line.strip() for line in shown(data).split(b"\n")]
-    return next((line.decode() for line in reversed(lines) if line), "")
+    if len(verdict.culprits) != 1 or verdict.culprits[0].quotes:
+        return verdict.headline
+    last = verdict.culprits[0].last_words
+    return verdict.headline + (f"; its last line: {last[-1].text}" if last else "; it said nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ranklog_collector.launch.summary import ROWS_MAX, Row, Summary, summarize
@@ -59,14 +60,14 @@ def test_many_ranks_are_put_together_by_how_they_ended(tmp_path: Path) -> None:
 
 def test_the_first_to_fail_by_itself_is_named_with_its_last_line(tmp_path: Path) -> None:
     run, (_, bad, *_) = job(tmp_path / "r", 4)
-    run.write(bad, b"Traceback\nValueError: \x1b[31mno\x1b[0m data\n\n  \n")
-    run.exit(0, at=4, code=None, signal=15)
+    run.write(bad, b"Traceback (most recent call last):\n  File\nValueError: \x1b[31mno\x1b[0m data\n\n  \n", at=4.9)
+    run.exit(0, at=7, code=None, signal=15)
     run.exit(1, at=5, code=1)
     run.exit(2, at=6, code=1)
     run.exit(3, at=7)
     run.end("failed")
     found = summary(run)
-    assert found.first_failure == "rank 1 exited with code 1; its last line: ValueError: no data"
+    assert re.fullmatch(r"rank 1 \(pid 101\) raised ValueError: no data at \S+ ±\d+ ms", found.failure)
     assert found.failed_rank == 1
 
 
@@ -74,13 +75,15 @@ def test_a_rank_that_was_killed_is_named_by_its_signal(tmp_path: Path) -> None:
     run, _ = job(tmp_path / "r", 2)
     run.exit(1, at=5, code=None, signal=9, signal_name="SIGKILL")
     run.exit(0, at=6, code=1)
-    assert summary(run).first_failure == "rank 1 was ended by SIGKILL; it said nothing"
+    found = summary(run).failure
+    assert found.startswith("rank 1 (pid 101) was killed by SIGKILL at ")
+    assert found.endswith("; it said nothing")
 
 
 def test_memory_that_was_exhausted_is_named(tmp_path: Path) -> None:
     run, _ = job(tmp_path / "r", 1)
     run.exit(0, at=5, code=None, signal=9, oom_killed=True)
-    assert summary(run).first_failure.startswith("rank 0 was killed because memory was exhausted")
+    assert summary(run).failure.startswith("rank 0 (pid 100) was killed because memory was exhausted")
 
 
 def test_a_failure_that_a_restart_has_mended_is_none(tmp_path: Path) -> None:
@@ -89,7 +92,7 @@ def test_a_failure_that_a_restart_has_mended_is_none(tmp_path: Path) -> None:
     run.rank(0, at=6, pid=999)
     run.exit(0, at=7)
     found = summary(run)
-    assert found.first_failure == ""
+    assert found.failure == ""
     assert [row.who for row in found.rows] == ["0", "0 #2"]
 
 
