@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ranklog.configuration import RunConfiguration as RunConfiguration
     from ranklog.configuration import TensorflowConfiguration as TensorflowConfiguration
     from ranklog.experiment import Experiment as Experiment
+    from ranklog.notebook.details import RunDetails as RunDetails
     from ranklog.run import Run as Run
     from ranklog.script_run import ScriptRun as ScriptRun
     from ranklog.script_run import ScriptRunConfig as ScriptRunConfig
@@ -23,6 +24,7 @@ _HOMES = {
     "PyTorchConfiguration": "configuration",
     "Run": "run",
     "RunConfiguration": "configuration",
+    "RunDetails": "notebook.details",
     "ScriptRun": "script_run",
     "ScriptRunConfig": "script_run",
     "TensorflowConfiguration": "configuration",
@@ -35,6 +37,7 @@ __all__ = [
     "PyTorchConfiguration",
     "Run",
     "RunConfiguration",
+    "RunDetails",
     "ScriptRun",
     "ScriptRunConfig",
     "TensorflowConfiguration",

@@ -54,7 +54,10 @@ def test_an_interactive_run_is_shipped_and_read_back(workspace: Workspace) -> No
     run.log_table("t", {"a": [1, 2], "b": ["p", None]})
     run.upload_file("outputs/self.py", __file__)
     before = run.get_metrics()
+    told = [(one["key"], one["kind"], one["count"], one["last"], one["mean"]) for one in run._source.metrics(run.id)]
     run.complete()
+    after = run._source.metrics(run.id)
+    assert told == [(one["key"], one["kind"], one["count"], one["last"], one["mean"]) for one in after]
     for one in (run, workspace.get_run(run.id), next(Experiment(workspace, "demo").get_runs())):
         assert repr(one.get_metrics()) == repr(before)
         assert (one.get_status(), one.get_tags()) == ("Completed", {"a": "b"})
@@ -72,9 +75,13 @@ def test_a_folder_and_its_collector_say_the_same(workspace: Workspace, collector
     assert over_http.runs() == in_folder.runs("demo")
     assert over_http.run(run.id) == in_folder.run(run.id)
     assert over_http.run(run.id)["children"] != []
-    for ask in ("processes", "files", "records", "logs"):
+    for ask in ("processes", "files", "records", "metrics", "logs"):
         assert getattr(over_http, ask)(run.id) == getattr(in_folder, ask)(run.id), ask
+    for ask in ("series", "aggregate"):
+        assert getattr(over_http, ask)(run.id, "x", points=9) == getattr(in_folder, ask)(run.id, "x", points=9), ask
     for source in (over_http, in_folder):
+        assert source.series(run.id, "nobody logged this") == []
+        assert source.aggregate(run.id, "nobody logged this")["step"] == []
         assert source.records(run.id, "nobody logged this") == []
         assert source.file(run.id, "run.json", 10**9) == b""
         with pytest.raises(RunNotFoundError):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from ranklog.errors import RunFileError, RunNotFoundError, UnreachableError, UserError
+from ranklog.source.protocol import EMPTY
 from ranklog_collector.reading.event_images import open_file
 from ranklog_collector.reading.folder import AmbiguousError, NotThereError, QuestionError, ReadingError, RunFolder
 from ranklog_collector.reading.inside import OutsideError
@@ -73,10 +74,41 @@ class FolderSource:
             except UnknownMetricError:
                 return []
 
-    def logs(self, run_id: str, cursor: str | None = None, rank: str | None = None) -> tuple[list[Json], str]:
+    def metrics(self, run_id: str) -> list[Json]:
+        """The metrics of a run."""
+        from ranklog_collector.views.metrics import metric_views
+
+        with self._opened(run_id) as (folder, child):
+            return metric_views(folder, child)
+
+    def series(self, run_id: str, key: str, rank: int | None = None, points: int = 1000) -> list[Json]:
+        """A metric of each process."""
+        from ranklog_collector.series.selection import UnknownMetricError
+        from ranklog_collector.views.metrics import series_views
+
+        with self._opened(run_id) as (folder, child):
+            try:
+                return series_views(folder, key, rank, child, points)
+            except UnknownMetricError:
+                return []
+
+    def aggregate(self, run_id: str, key: str, points: int = 1000) -> Json:
+        """A metric over ranks."""
+        from ranklog_collector.series.selection import UnknownMetricError
+        from ranklog_collector.views.metrics import aggregate_view
+
+        with self._opened(run_id) as (folder, child):
+            try:
+                return aggregate_view(folder, key, "step", child, points)
+            except UnknownMetricError:
+                return dict(EMPTY)
+
+    def logs(
+        self, run_id: str, cursor: str | None = None, rank: str | None = None, tail: int | None = None
+    ) -> tuple[list[Json], str]:
         """The next lines of all ranks, or of some, and the cursor that goes on behind them."""
         with self._opened(run_id, latest_marks=False) as (folder, _):
-            page = log_page(folder, Question(rank), cursor=cursor)
+            page = log_page(folder, Question(rank), cursor=cursor, tail=None if cursor else tail)
             return page["lines"], page["cursor"]
 
     @contextmanager

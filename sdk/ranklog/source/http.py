@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from ranklog.errors import RanklogError, RunFileError, RunNotFoundError, UnreachableError, UserError
-from ranklog.source.protocol import Json
+from ranklog.source.protocol import EMPTY, Json
 
 TIMEOUT_S = 30.0
 """How long the collector may be silent within an answer."""
@@ -68,10 +68,34 @@ class HttpSource:
             self.run(run_id)
             return []
 
-    def logs(self, run_id: str, cursor: str | None = None, rank: str | None = None) -> tuple[list[Json], str]:
+    def metrics(self, run_id: str) -> list[Json]:
+        """The metrics of a run."""
+        return list(self._json(_run_path(run_id, "metrics"), {})["metrics"])
+
+    def series(self, run_id: str, key: str, rank: int | None = None, points: int = 1000) -> list[Json]:
+        """A metric of each process."""
+        query = {"key": key, "rank": rank, "points": points}
+        return list(self._of_metric(run_id, "series", query).get("series", ()))
+
+    def aggregate(self, run_id: str, key: str, points: int = 1000) -> Json:
+        """A metric over ranks."""
+        return self._of_metric(run_id, "aggregate", {"key": key, "points": points}) or dict(EMPTY)
+
+    def logs(
+        self, run_id: str, cursor: str | None = None, rank: str | None = None, tail: int | None = None
+    ) -> tuple[list[Json], str]:
         """The next lines of all ranks, or of some, and the cursor that goes on behind them."""
-        answer = self._json(_run_path(run_id, "logs"), {"rank": rank, "cursor": cursor})
+        query = {"rank": rank, "cursor": cursor, "tail": None if cursor else tail}
+        answer = self._json(_run_path(run_id, "logs"), query)
         return answer["lines"], answer["cursor"]
+
+    def _of_metric(self, run_id: str, what: str, query: Mapping[str, object]) -> Json:
+        """What is told of a metric; nothing if nobody has logged it."""
+        try:
+            return self._json(_run_path(run_id, "metrics", what), query)
+        except RunNotFoundError:
+            self.run(run_id)
+            return {}
 
     # ---- asking -----------------------------------------------------------------------------------------------------
 

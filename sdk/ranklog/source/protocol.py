@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 Json = dict[str, Any]
+EMPTY: Json = {name: [] for name in ("step", "count", "min", "mean", "max", "min_rank", "max_rank")}
+"""Over ranks, a metric that nobody has logged."""
 
 
 class Source(Protocol):
@@ -39,8 +41,23 @@ class Source(Protocol):
         Numbers that JSON does not have are floats here.
         """
 
-    def logs(self, run_id: str, cursor: str | None = None, rank: str | None = None) -> tuple[list[Json], str]:
+    def metrics(self, run_id: str) -> list[Json]:
+        """The metrics of a run by their names: `key, kind, count, processes, ranks, last, min, max, mean` and so on."""
+
+    def series(self, run_id: str, key: str, rank: int | None = None, points: int = 1000) -> list[Json]:
+        """A metric of each process that has logged it, `rank, process, step[], value[]`, thinned, extremes kept."""
+
+    def aggregate(self, run_id: str, key: str, points: int = 1000) -> Json:
+        """A metric over ranks, thinned, extremes kept: `step[], count[], min[], mean[], max[], min_rank[], max_rank[]`.
+
+        The columns are empty if nobody has logged it.
+        """
+
+    def logs(
+        self, run_id: str, cursor: str | None = None, rank: str | None = None, tail: int | None = None
+    ) -> tuple[list[Json], str]:
         """The lines of all ranks, or of ranks like `0,3-5`, merged in the order of time, as many as fit an answer.
 
         Also gives a cursor that goes on behind them, also when there is nothing new yet: then there are no lines.
+        Without a cursor it begins with the first line, or with the `tail` last ones.
         """

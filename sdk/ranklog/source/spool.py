@@ -11,6 +11,7 @@ from typing import Any
 from ranklog.errors import RunFileError, RunNotFoundError
 from ranklog.points import reading
 from ranklog.points.facts import ENDS, Facts, gather
+from ranklog.source import spool_metrics
 from ranklog.source.protocol import Json
 from ranklog.source.spool_processes import Process, processes
 
@@ -123,10 +124,24 @@ class SpoolSource:
                 found += ({**record, **place} for record in reading.records(line) if key in (None, record["key"]))
         return sorted(found, key=_time)
 
-    def logs(self, run_id: str, cursor: str | None = None, rank: str | None = None) -> tuple[list[Json], str]:
+    def metrics(self, run_id: str) -> list[Json]:
+        """The metrics that processes of this node have logged."""
+        return spool_metrics.metrics(self.records(run_id))
+
+    def series(self, run_id: str, key: str, rank: int | None = None, points: int = 1000) -> list[Json]:
+        """A metric of each process of this node."""
+        return spool_metrics.series(self.records(run_id, key, rank), points)
+
+    def aggregate(self, run_id: str, key: str, points: int = 1000) -> Json:
+        """A metric over the ranks of this node."""
+        return spool_metrics.aggregate(self.records(run_id, key), points)
+
+    def logs(
+        self, run_id: str, cursor: str | None = None, rank: str | None = None, tail: int | None = None
+    ) -> tuple[list[Json], str]:
         """No lines: the output of processes here is read where it appears, or from the collector."""
         self._check(run_id)
-        del rank
+        del rank, tail
         return [], cursor or ""
 
     # ---- inside -----------------------------------------------------------------------------------------------------

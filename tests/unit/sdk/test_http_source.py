@@ -112,6 +112,34 @@ def test_lines_come_with_a_cursor(collector: Collector, source: HttpSource) -> N
     assert collector.asked[0][1] == {"cursor": ["here"], "rank": ["0-3"]}
 
 
+def test_the_last_lines_are_asked_for_only_without_a_cursor(collector: Collector, source: HttpSource) -> None:
+    collector.answer = lambda path, query: (200, {"lines": [], "cursor": "next"})
+    source.logs("r", None, tail=9)
+    source.logs("r", "here", tail=9)
+    assert [query for _, query, _ in collector.asked] == [{"tail": ["9"]}, {"cursor": ["here"]}]
+
+
+def test_metrics_are_asked_for_thinned(collector: Collector, source: HttpSource) -> None:
+    collector.answer = lambda path, query: (200, {"metrics": [{"key": "a"}], "series": [{"rank": 1}], "step": [1]})
+    assert source.metrics("r") == [{"key": "a"}]
+    assert source.series("r", "a b", 1, 9) == [{"rank": 1}]
+    assert source.aggregate("r", "a b", 9)["step"] == [1]
+    assert [(path, query) for path, query, _ in collector.asked] == [
+        ("/api/v1/runs/r/metrics", {}),
+        ("/api/v1/runs/r/metrics/series", {"key": ["a b"], "rank": ["1"], "points": ["9"]}),
+        ("/api/v1/runs/r/metrics/aggregate", {"key": ["a b"], "points": ["9"]}),
+    ]
+
+
+def test_a_metric_that_nobody_logged_is_empty(collector: Collector, source: HttpSource) -> None:
+    collector.answer = lambda path, query: NOT_FOUND if "metrics" in path else (200, {})
+    assert source.series("r", "a") == []
+    assert set(map(len, source.aggregate("r", "a").values())) == {0}
+    collector.answer = lambda path, query: NOT_FOUND
+    with pytest.raises(RunNotFoundError):
+        source.series("r", "a")
+
+
 def test_what_is_not_there_is_told_apart(collector: Collector, source: HttpSource) -> None:
     collector.answer = lambda path, query: NOT_FOUND
     with pytest.raises(RunNotFoundError, match="no such thing"):

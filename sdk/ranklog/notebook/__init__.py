@@ -1,0 +1,1 @@
+"""A run as a notebook shows it: `from ranklog import RunDetails`."""
