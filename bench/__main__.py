@@ -12,6 +12,8 @@ BENCHES = {
     "mlflow_plugin": "what one mlflow.log_metric costs, by ranklog:// and by the relay; MLflow's own stores and server",
     "mlflow_server": "a tracking server under MLflow's clients, and beyond what these can do; MLflow's own server",
     "aggregate": "a metric of 64 ranks x 200,000 steps over all ranks, thinned to 1,000",
+    "torchrun_trial": "whom the verdict on a broken torchrun job blames, also with a clock set wrong; torchrun itself",
+    "verdict_matrix": "the verdicts on jobs of six launchers that break in twelve ways, and their score",
     "exec": "start-up of `ranklog exec`; a bare command, python",
 }
 

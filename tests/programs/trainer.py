@@ -7,10 +7,10 @@ import datetime
 import os
 import signal
 import sys
-import time
 
 import torch
 import torch.distributed as dist
+from sleeping import sleep
 from torch.distributed.elastic.multiprocessing.errors import record
 
 BAD_STEP = 3
@@ -25,11 +25,11 @@ def fail(mode: str, rank: int) -> None:
     if mode == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
     if mode == "hang":
-        time.sleep(3600)
+        sleep(3600)
     if mode == "early_exit":
         sys.exit(0)
     if mode == "slow":
-        time.sleep(3)
+        sleep(3)
 
 
 @record
@@ -39,14 +39,14 @@ def main(mode: str, bad: int, steps: int) -> None:
     dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=float(os.environ.get("PG_TIMEOUT", "10"))))
     for step in range(steps):
         if step == BAD_STEP and mode == "excall":  # all fail, the bad one first
-            time.sleep(0 if rank == bad else 0.3)
+            sleep(0 if rank == bad else 0.3)
             raise RuntimeError(f"data corrupt, rank {rank}")
         if step == BAD_STEP and rank == bad and mode != "ok":
             fail(mode, rank)
         ones = torch.ones(4)
         dist.all_reduce(ones)
         print(f"[rank {rank}] step {step} loss {1 / (step + 1):.4f} sum {ones[0].item()}")
-        time.sleep(0.1)
+        sleep(0.1)
     dist.destroy_process_group()
 
 

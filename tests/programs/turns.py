@@ -3,17 +3,11 @@
 usage: turns.py FILE RANKS TURNS PAUSE_S; FILE, which they share, grows by a byte with each turn.
 """
 
-import select
 import sys
 from pathlib import Path
 
 from rank import own_rank
-
-
-def sleep(seconds: float) -> None:
-    """Not by time.sleep, which fails under libfaketime."""
-    select.select([], [], [], seconds)
-
+from sleeping import sleep
 
 file, ranks, turns, pause_s = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 for turn in range(own_rank(), turns, ranks):
