@@ -11,7 +11,7 @@ import click
 from ranklog_collector.cli.output import json_option, print_json, reading_command, root_option
 from ranklog_collector.cli.remote_stacks import RemoteStacks
 from ranklog_collector.cli.stacks_text import print_stacks
-from ranklog_collector.core.requests import TIMEOUT_S, TIMEOUT_S_MAX, StackRequest
+from ranklog_collector.core.requests import RANKS_MAX, TIMEOUT_S, TIMEOUT_S_MAX, StackRequest
 from ranklog_collector.reading.asking import ask, is_taken, withdraw
 from ranklog_collector.reading.folder import NotThereError, ReadingError, RunFolder
 from ranklog_collector.reading.processes import ProcessState, processes
@@ -30,9 +30,12 @@ POLL_S = 0.05
 
 def _ranks(_: click.Context, __: click.Parameter, value: str | None) -> RANKS | None:
     try:
-        return None if value is None else parse_ranks(value)
+        ranks = None if value is None else parse_ranks(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+    if ranks is not None and sum(map(len, ranks)) > RANKS_MAX:
+        raise click.BadParameter(f"these are more than {RANKS_MAX} ranks")
+    return ranks
 
 
 @click.command()
@@ -89,7 +92,7 @@ def stacks(
 
 
 def _local(folder: RunFolder, request: StackRequest, is_stored: bool) -> Json:
-    is_live = folder.is_owned and folder.is_written and not folder.state.has_ended
+    is_live = folder.is_live
     found = _asked(folder, request) if is_live and not is_stored else latest_stacks(folder)
     if found is None:
         when = "nobody has asked for them yet" if is_live else "nobody asked for them while it ran"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from ranklog_collector.core.requests import RANKS_MAX, TIMEOUT_S, TIMEOUT_S_MAX
 
 
 class _Answer(BaseModel):
@@ -278,6 +280,87 @@ class Aggregate(_Answer):
     min_rank: list[int | None]
     max_rank: list[int | None]
     total: int = Field(description="Rows before thinning.")
+
+
+class StacksQuestion(_Answer):
+    """Which stacks are wanted."""
+
+    ranks: list[Annotated[int, Field(ge=0)]] | None = Field(None, max_length=RANKS_MAX, description="null: all.")
+    native: bool = Field(False, description="Also native frames, and a debugger for what is not Python.")
+    timeout_s: float = Field(TIMEOUT_S, gt=0, le=TIMEOUT_S_MAX, description="How long one process may take.")
+
+
+class StacksAsked(_Answer):
+    """The agents will be asked."""
+
+    request: str = Field(description="Its id, by which the stacks can be asked for.", examples=["0badcafe0badcafe"])
+
+
+class StackFrame(_Answer):
+    """A call."""
+
+    function: str
+    file: str
+    line: int = Field(description="0 if it is not known.")
+
+
+class StackGroup(_Answer):
+    """Processes with the very same stack."""
+
+    processes: list[str]
+    ranks: list[int]
+    waits_in: str | None = Field(description="The collective in which they wait, if they do.")
+    is_suspect: bool
+    frames: list[StackFrame] = Field(description="The innermost first.")
+
+
+class StackBranch(StackFrame):
+    """A call in the tree; those from it follow, one deeper."""
+
+    depth: int
+    count: int
+    ranks: str = Field(examples=["0-6,8"])
+    processes: list[str] | None = Field(None, description="Those that have no rank.")
+
+
+class StackThread(_Answer):
+    """A thread."""
+
+    name: str
+    is_main: bool
+    frames: list[StackFrame]
+
+
+class ProcessStack(_Answer):
+    """A process."""
+
+    process: str
+    rank: int | None
+    node: str
+    pid: int
+    parent: int | None
+    command: str
+    state: str
+    time: str
+    how: str | None = Field(description="py-spy, faulthandler, native or proc.")
+    error: str | None
+    threads: list[StackThread]
+
+
+class Stacks(_Answer):
+    """Where the processes of a run were."""
+
+    run: str
+    request: str
+    why: str = Field(description="asked, or silence.")
+    time: str
+    is_complete: bool = Field(description="Whether all nodes that were asked have answered.")
+    waiting_for: list[str] = Field(description="Nodes that have not.")
+    basis: str | None = Field(description="Of the suspicion: not-waiting, waiting-elsewhere, minority.")
+    groups: list[StackGroup]
+    tree: list[StackBranch]
+    processes: list[ProcessStack]
+    children: list[ProcessStack]
 
 
 class Health(_Answer):

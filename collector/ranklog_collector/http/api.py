@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -9,20 +10,24 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from ranklog_collector.core.requests import StackRequest
 from ranklog_collector.http import answers
 from ranklog_collector.http.errors import JsonAnswer, error_answer
 from ranklog_collector.http.events import EventStream, Watches
 from ranklog_collector.http.sending import file_answer, zip_answer
 from ranklog_collector.reading.archive import files, zipped
+from ranklog_collector.reading.asking import ask
 from ranklog_collector.reading.event_images import open_file
 from ranklog_collector.reading.folder import NotThereError
 from ranklog_collector.reading.inside import OutsideError
+from ranklog_collector.reading.stacks import latest_stacks, stacks_of
 from ranklog_collector.views import logs, runs
 from ranklog_collector.views.files import file_views
 from ranklog_collector.views.folders import Folders, Namings
 from ranklog_collector.views.logs import log_page
 from ranklog_collector.views.processes import process_views
 from ranklog_collector.views.runs import run_page, run_view
+from ranklog_collector.views.stacks import stacks_view
 from ranklog_collector.views.verdict import verdict_view
 
 PREFIX = "/api/v1"
@@ -66,6 +71,7 @@ def api(folders: Folders) -> APIRouter:
     _add_logs(router, folders)
     _add_metrics(router, folders)
     _add_events(router, folders)
+    _add_stacks(router, folders)
     _add_run(router, folders)
     return router
 
@@ -228,6 +234,39 @@ def _add_events(router: APIRouter, folders: Folders) -> None:
     of_run(router, "/events", get_events, response_class=Response, responses={**stream, **over})
 
 
+def _add_stacks(router: APIRouter, folders: Folders) -> None:
+    def ask_for_stacks(
+        run: RunName,
+        question: answers.StacksQuestion,
+        content_type: Annotated[str, Header(include_in_schema=False)] = "",
+    ) -> Response:
+        """Have the agents look at the stacks of the processes that live."""
+        if content_type.partition(";")[0].strip().lower() != "application/json":
+            # Any web page may have a browser send other types here.
+            return error_answer(HTTPStatus.BAD_REQUEST, "say Content-Type: application/json")
+        ranks = None if question.ranks is None else frozenset(question.ranks)
+        request = StackRequest(secrets.token_hex(8), ranks, question.native, timeout_s=question.timeout_s)
+        with folders.opened(run) as (folder, _):
+            if not folder.is_live:
+                return error_answer(HTTPStatus.CONFLICT, f"run {folder.run_id} does not go on: nobody can be asked")
+            ask(folder, request)
+        return JsonAnswer({"request": request.id}, HTTPStatus.ACCEPTED)
+
+    def get_stacks(
+        run: RunName, request: Annotated[str | None, Query(description="Those; else the last.", max_length=64)] = None
+    ) -> Response:
+        """Tell where the processes were: stacks folded over ranks, and the odd one out."""
+        with folders.opened(run) as (folder, _):
+            found = latest_stacks(folder) if request is None else stacks_of(folder, request)
+            if found is None:
+                raise NotThereError(f"run {folder.run_id} has no stacks{'' if request is None else ' of this request'}")
+            return JsonAnswer(stacks_view(folder, found))
+
+    accepted: dict[str, Any] = {"status_code": HTTPStatus.ACCEPTED, "response_model": answers.StacksAsked}
+    of_run(router, "/stacks", ask_for_stacks, methods=["POST"], **accepted)
+    of_run(router, "/stacks", get_stacks, response_model=answers.Stacks)
+
+
 def _add_logs(router: APIRouter, folders: Folders) -> None:
     def list_lines(
         run: RunName,
@@ -241,7 +280,7 @@ def _add_logs(router: APIRouter, folders: Folders) -> None:
             list[str] | None,
             Query(description="stdout, stderr, launcher, log, …, all; or the name or path of a file; * matches."),
         ] = None,
-        grep: Annotated[str | None, Query(description="A regular expression.", max_length=TEXT_MAX)] = None,
+        grep: Annotated[str | None, Query(description="A regular expression of RE2.", max_length=TEXT_MAX)] = None,
         since: Annotated[str | None, Query(description="10m before the end, +90s after the start, or a time.")] = None,
         until: Text = None,
         tail: Annotated[int | None, Query(ge=1, le=LINES_MAX, description="Begin with the last so many lines.")] = None,

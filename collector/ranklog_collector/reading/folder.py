@@ -85,6 +85,11 @@ class RunFolder:
         return not self.is_owned or is_written(self.path)
 
     @property
+    def is_live(self) -> bool:
+        """Whether a collector has the run in its care and it has not ended."""
+        return self.is_owned and not self.state.has_ended and self.is_written
+
+    @property
     def is_owned(self) -> bool:
         """Whether the run is, or was, in the care of a collector; else it is what came by REST."""
         return self.state.run is None or self.state.run.origin != API
