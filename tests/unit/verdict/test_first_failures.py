@@ -157,19 +157,29 @@ def test_healthy_ranks_of_open_mpi_say_that_a_socket_was_closed() -> None:
     assert "connection closed by a peer" in [one.what for one in found.consequences]
 
 
+def test_who_is_killed_alone_is_killed_before_those_that_are_killed_in_groups() -> None:
+    killed = [rank(one, steps(), end=10 + one / 1000, signal=9, was_exec_killed=True) for one in range(3)]
+    said = (10.2, "=   PID 1300 RUNNING AT node0\n=   EXIT CODE: 9")
+    found = verdict([*killed, rank(3, steps(), end=10.004, signal=9)], mpirun(said, end=10.5, code=9))
+    assert named(found) == ["rank_3"]
+
+
+def test_a_launcher_that_kills_the_others_decides_no_tie_among_the_killed() -> None:
+    killed = [rank(one, steps(), end=10 + one / 1000, signal=9) for one in range(4)]
+    said = (10.2, "=   PID 1302 RUNNING AT node1\n=   EXIT CODE: 9")
+    assert verdict(killed, mpirun(said, end=10.5, code=9)).culprits == ()
+
+
 def test_a_launcher_that_knows_only_pids_decides_a_tie() -> None:
-    killed = [rank(one, steps(), end=10 + one / 1000, signal=9) for one in range(3)]
-    last = rank(3, steps(), end=10.004, signal=9)
-    said = (
-        10.2,
-        "=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   PID 1302 RUNNING AT node1\n=   EXIT CODE: 9",
-    )
-    found = verdict([*killed, last], mpirun(said, end=10.5, code=9))
+    crashed = [rank(one, steps(), end=10 + one / 1000, signal=11, exec_pid=1200 + one) for one in range(4)]
+    said = (10.2, "=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   PID 1202 RUNNING AT node1")
+    found = verdict(crashed, mpirun(said, end=10.5, code=9))
     assert named(found) == ["rank_2"]
+    assert found.culprits[0].quotes[0].text == "=   PID 1202 RUNNING AT node1"
 
 
 def test_a_pid_that_is_on_two_nodes_is_the_named_nodes() -> None:
-    ranks = [rank(one, steps(), end=10 + one / 1000, signal=9, pid=20) for one in (1, 3)]
+    ranks = [rank(one, steps(), end=10 + one / 1000, signal=11, pid=20) for one in (1, 3)]
     others = [rank(one, steps(), end=10.5, signal=9) for one in (0, 2)]
     found = verdict([*ranks, *others], mpirun((10.2, "=   PID 20 RUNNING AT node1"), end=10.5, code=9))
     assert named(found) == ["rank_3"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Machine, Member, Moment
 from ranklog_collector.core.verdict.finding import Category, Culprit, Quote
-from ranklog_collector.core.verdict.first import Candidate
+from ranklog_collector.core.verdict.first import Candidate, confirming
 from ranklog_collector.core.verdict.standstill import Suspects
 from ranklog_collector.core.verdict.words import (
     called,
@@ -33,7 +33,8 @@ def of_candidate(case: Case, one: Candidate) -> Culprit:
     if one.machine is not None:
         return of_machine(case, one.machine, one.summary, one.quotes)
     assert one.member is not None
-    return of_member(one.member, one.category, one.summary, one.moment, one.quotes)
+    quotes = one.quotes or tuple(sign.quote for sign in confirming(case, one))[:1]
+    return of_member(one.member, one.category, one.summary, one.moment, quotes)
 
 
 def of_member(

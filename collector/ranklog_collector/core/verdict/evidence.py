@@ -68,6 +68,8 @@ class Member:
     ip: str = ""
     hostname: str = ""
     pid: int | None = None
+    exec_pid: int | None = None
+    """Of the `ranklog exec` around it, which launchers take for the rank."""
     state: str = "Running"
     """As `ranklog ps` has it."""
     exit: str = ""
@@ -82,6 +84,8 @@ class Member:
     """The first signal by which somebody wanted it to end while it lived."""
     asked: Moment | None = None
     """When that came."""
+    was_exec_killed: bool = False
+    """Whether its `ranklog exec` was killed as well: whoever did it killed whole groups, as launchers do in the end."""
     last_output_ns: int | None = None
     spoke: tuple[int, ...] = ()
     """When its output grew, as far as that is remembered: the latest times, in order."""

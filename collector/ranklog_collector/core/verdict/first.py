@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ranklog_collector.core.verdict.events import Case, Complaint, Event, Weight
@@ -18,6 +18,8 @@ CLEANING_NS = 30_000_000_000
 """A process may take so long from closing its connections to its end."""
 TOLD_LAG_NS = 2_000_000_000
 """Who governs the job says what it did at most so much later."""
+KILLERS = frozenset(("hydra-bad-termination",))
+"""These launchers kill who is left, and then name the first of their list rather than the first that was killed."""
 JOB_ENDS = frozenset((Category.TIME_LIMIT, Category.PREEMPTED, Category.CANCELED))
 
 
@@ -74,9 +76,15 @@ def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
         # Who governs the job may say why; a signal does not.
         return Choice(tuple([one for one in first if one.quotes] or first)[:1], tuple(left))
     was_close = len(first) > 1 or len(tied) > len(first)
-    if len(first) > 1 and (confirmed := [one for one in first if one.member in _confirmed(case)]):
-        first = confirmed
+    first = _narrowed(case, first)
     return Choice(tuple(first), tuple(one for one in found if one not in first), was_close)
+
+
+def _narrowed(case: Case, tied: list[Candidate]) -> list[Candidate]:
+    """Of several that are tied those that were not killed in whole groups, and of these whom a launcher has named."""
+    alone = [one for one in tied if one.member is None or not one.member.was_exec_killed] or tied
+    named = [one for one in alone if any(True for _ in confirming(case, one))]
+    return named or alone
 
 
 def lost_machines(case: Case) -> list[Machine]:
@@ -92,8 +100,17 @@ def member_of(sign: Sign, case: Case) -> Member | None:
         return next((one for one in case.members if one.rank == int(rank)), None)
     if pid is None or not pid.isdecimal():
         return None
-    same = [one for one in case.members if one.pid == int(pid) and (host is None or _is_at(one, host))]
+    same = [one for one in case.members if int(pid) in (one.pid, one.exec_pid) and (host is None or _is_at(one, host))]
     return same[0] if len(same) == 1 else None
+
+
+def confirming(case: Case, one: Candidate) -> Iterator[Sign]:
+    """What launchers say of a process's end."""
+    for sign in case.launcher_signs:
+        if sign.role is not Role.CONFIRMATION or (one.weight is Weight.KILL and sign.signature in KILLERS):
+            continue
+        if one.member is not None and member_of(sign, case) is one.member:
+            yield sign
 
 
 def first_complaint(complaints: Iterable[Complaint]) -> Complaint | None:
@@ -162,12 +179,6 @@ def _of_launcher_sign(sign: Sign, case: Case) -> Candidate | None:
 def _machine(sign: Sign, case: Case) -> Machine | None:
     name = sign.facts.get("host") or sign.facts.get("ip") or ""
     return next((one for one in case.evidence.machines if name and name in (one.id, one.ip, one.hostname)), None)
-
-
-def _confirmed(case: Case) -> list[Member]:
-    """Processes that a launcher has named."""
-    signs = [one for one in case.launcher_signs if one.role is Role.CONFIRMATION]
-    return [member for sign in signs if (member := member_of(sign, case)) is not None]
 
 
 def _is_in_the_wake(one: Candidate, case: Case) -> bool:
