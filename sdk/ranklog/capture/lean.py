@@ -9,7 +9,11 @@ else:
 __all__ = ["signal", "signal_name"]
 
 
+ALIASES = ("SIGCLD", "SIGIOT", "SIGPOLL")
+"""Second names that nobody uses."""
+
+
 def signal_name(number: int) -> str:
     """Such as SIGTERM; SIG64 for one without a name."""
-    names = (name for name in vars(signal) if name.startswith("SIG") and "_" not in name)
+    names = (name for name in vars(signal) if name.startswith("SIG") and "_" not in name and name not in ALIASES)
     return next((name for name in names if getattr(signal, name) == number), f"SIG{number}")

@@ -318,7 +318,8 @@ def test_without_a_witness_everything_is_passed_on_at_once() -> None:
 
 
 def test_signals_have_names() -> None:
-    assert [signal_name(number) for number in (9, 15, 64, 50)] == ["SIGKILL", "SIGTERM", "SIGRTMAX", "SIG50"]
+    names = ["SIGABRT", "SIGKILL", "SIGTERM", "SIGCHLD", "SIGIO", "SIGRTMAX", "SIG50"]
+    assert [signal_name(number) for number in (6, 9, 15, 17, 29, 64, 50)] == names
 
 
 # ---- records ---------------------------------------------------------------------------------------------------------
@@ -384,11 +385,12 @@ def test_a_launcher_has_no_rank() -> None:
 
 
 def test_the_end_of_a_process_is_told_by_its_wait_status() -> None:
-    killed = record.ended("k", 1, 9, None, True, {}, 0)
+    killed = record.ended("k", 1, 9, None, True, (15, 0), {}, 0)
     assert (killed["signal"], killed["signal_name"], killed["exit_code"]) == (9, "SIGKILL", None)
-    dumped = record.ended("k", 1, 0x8B, None, False, {}, 0)
+    assert (killed["asked_signal"], killed["asked_ns"]) == (15, 0)
+    dumped = record.ended("k", 1, 0x8B, None, False, None, {}, 0)
     assert (dumped["signal_name"], dumped["core_dumped"]) == ("SIGSEGV", True)
-    left = record.ended("k", 1, 3 << 8, None, False, {"f": 5}, 2)
+    left = record.ended("k", 1, 3 << 8, None, False, None, {"f": 5}, 2)
     assert (left["exit_code"], left["signal"], left["output_bytes"], left["lost_bytes"]) == (3, None, {"f": 5}, 2)
 
 
