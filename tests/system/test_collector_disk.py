@@ -45,9 +45,9 @@ def fill(disk: Path, leave: int) -> Path:
     """Leave only so many bytes free."""
     filler = disk / "filler"
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-    with filler.open("wb", buffering=0) as file:
-        with suppress(OSError):  # the collector writes too: there may be less than there was a moment ago
-            file.write(bytes(max(0, free - leave)))
+    # The collector writes too: there may be less than there was a moment ago.
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        file.write(bytes(max(0, free - leave)))
     return filler
 
 
