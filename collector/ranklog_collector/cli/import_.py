@@ -141,8 +141,8 @@ def _tell(found: Prospect, done: Done, as_json: bool) -> None:
     if as_json:
         print_json([{**_summary(found), "folder": done.folder, "imported": True, "remarks": remarks}])
         return
-    say(f"run {found.run_id}: {planned.state}; {_who(planned)}")
-    say(f"folder {done.folder}: {bytes_text(found.size)} in {found.files} files, verified")
+    say(f"run {found.run_id}: {_state(planned)}; {_who(planned)}")
+    say(f"folder {done.folder}: {_what(found)}, verified")
     _print_remarks(remarks)
 
 
@@ -152,16 +152,16 @@ def _show(found: Prospect, as_json: bool) -> None:
         rows = [_row(planned, one) for one in planned.processes]
         print_json([{**_summary(found), "remarks": planned.remarks, "processes": rows}])
         return
-    say(f"run {found.run_id}: {planned.state}; {_who(planned)}; {bytes_text(found.size)} in {found.files} files")
+    say(f"run {found.run_id}: {_state(planned)}; {_who(planned)}; {_what(found)}")
     columns = [
         Column("PROCESS"),
         Column("NODE", 1),
-        Column("PID", 4, is_right=True),
-        Column("END", 2),
-        Column("FROM", 3),
+        Column("PID", 3, is_right=True),
+        Column("END", 1),
+        Column("FROM", 2),
     ]
     rows = [_row(planned, one) for one in planned.processes]
-    print_table(columns, [[str(value or "") for value in row.values()] for row in rows])
+    print_table(columns, [[_cell(value) for value in row.values()] for row in rows])
     _print_remarks(planned.remarks)
 
 
@@ -174,6 +174,14 @@ def _summary(found: Prospect) -> dict[str, object]:
         "files": found.files,
         "bytes": found.size,
     }
+
+
+def _state(planned: Plan) -> str:
+    return "how it ended is not known" if planned.state == "lost" else planned.state
+
+
+def _what(found: Prospect) -> str:
+    return f"{bytes_text(found.size)} in {found.files} file{'s' * (found.files != 1)}"
 
 
 def _who(planned: Plan) -> str:
@@ -206,8 +214,15 @@ def _row(planned: Plan, process: Process) -> dict[str, object]:
         "node": process.node,
         "pid": record.get("pid"),
         "end": how,
-        "from": " ".join(sources),
+        "from": sources,
     }
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        more = f" +{len(value) - 1}" if len(value) > 1 else ""
+        return f"{max(value)}{more}" if value else ""
+    return "" if value is None else str(value)
 
 
 def _print_remarks(remarks: list[str]) -> None:

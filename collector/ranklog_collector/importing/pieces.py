@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from ranklog_collector.importing.formats import cri, tags
 from ranklog_collector.importing.formats.found import File
 from ranklog_collector.importing.gather import read
 from ranklog_collector.importing.model import Coding
-
-
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """A piece of a console, with the time that its container runtime gave it."""
-
-    rank: int | None
-    stream: str
-    data: bytes
-    time_ns: int | None
-    local_ns: int | None
 
 
 def pieces(
@@ -29,7 +17,7 @@ def pieces(
     failed: Callable[[File, OSError], None],
     nodes: dict[int, str] | None = None,
     pids: dict[int, int] | None = None,
-) -> Iterator[Timed]:
+) -> Iterator[tags.Piece]:
     """Read files as one console; what cannot be read is told to `failed`, and the next file goes on.
 
     `nodes` and `pids` are given what the tags tell of each rank.
@@ -37,21 +25,24 @@ def pieces(
     taggers: dict[str, tags.Tagged] = {}
     for stream, data, time_ns in _texts(files, coding, failed):
         if style is None:
-            yield Timed(None, stream, data, time_ns, None)
+            yield tags.Piece(None, stream, data, time_ns=time_ns)
             continue
         tagger = taggers.setdefault(stream, tags.Tagged(style))
-        for piece in tagger.feed(data):
-            yield Timed(piece.rank, _stream(stream, piece.stream), piece.data, time_ns, piece.local_ns)
+        yield from _placed(tagger.feed(data), stream, time_ns)
     for stream, tagger in taggers.items():
-        for piece in tagger.finish():
-            yield Timed(piece.rank, _stream(stream, piece.stream), piece.data, None, piece.local_ns)
+        yield from _placed(tagger.finish(), stream, None)
         if nodes is not None and pids is not None:
             nodes |= tagger.nodes
             pids |= tagger.pids
 
 
-def _stream(outer: str, inner: str) -> str:
-    return outer if inner == "stdout" else inner
+def _placed(found: Iterator[tags.Piece], stream: str, time_ns: int | None) -> Iterator[tags.Piece]:
+    """Pieces of what was one of a container's streams."""
+    if stream == "stdout" and time_ns is None:
+        return found
+    return (
+        piece._replace(time_ns=time_ns, stream=stream if piece.stream == "stdout" else piece.stream) for piece in found
+    )
 
 
 def _texts(

@@ -10,19 +10,24 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
+from typing import NamedTuple
 
 LINE_MAX = 1 << 20
 """A longer line is handed on in pieces."""
 STYLES = ("openmpi", "mpich", "slurm", "torchrun")
+_END_OF_DATE = tuple(b"%c" % digit for digit in b"0123456789]")
 _BLOCK = 1024
 """What block-buffered programs write is a multiple of this, so there a line may be torn."""
 _RANK_MAX = 1 << 20
 _SHARE_OF_TAGGED = 0.25
 
 _OPEN_MPI = re.compile(
-    rb"(?:\[?(?P<date>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})\]?)?"
     rb"\[(?P<job>[\w.@-]+),(?P<rank>\d{1,7})\](?:\[(?P<node>[\w.-]+):(?P<pid>\w+)\])?<(?P<stream>std(?:out|err|diag))>:"
 )
+_DATE = re.compile(rb"\[?([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})\]?\Z")
+"""Stands right before a tag."""
+_DATE_MAX = 26
 _AT_START = {
     "mpich": re.compile(rb"\[(?P<rank>\d{1,7})\] ?"),
     "slurm": re.compile(rb" *(?P<rank>\d{1,7}): ?"),
@@ -37,8 +42,7 @@ _LAUNCHERS_OWN = (b"slurmstepd",)
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Consecutive bytes of one owner's output."""
 
     rank: int | None
@@ -47,6 +51,12 @@ class Piece:
     data: bytes
     local_ns: int | None = None
     """The wall clock's reading that stood before it, as if it were in UTC."""
+    time_ns: int | None = None
+    """When a container's runtime got it."""
+
+
+_Owner = tuple[int | None, str]
+_LAUNCHER: _Owner = (None, "stdout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,57 +120,80 @@ class Tagged:
     pids: dict[int, int] = field(default_factory=dict)
     """… and as which process."""
     _rest: bytes = b""
-    _owner: tuple[int | None, str] = (None, "stdout")
+    _owner: _Owner = _LAUNCHER
+    """Of the line that is not at its end, if there is one."""
     _is_inside: bool = False
-    """Whether the line that `_owner` has begun is not at its end."""
+    """Whether there is one."""
     _sizes: dict[int, int] = field(default_factory=dict)
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """Take the next bytes."""
-        lines = _lines(self._rest + data)
-        self._rest = b""
-        if lines and not lines[-1].endswith(b"\n") and len(lines[-1]) < LINE_MAX:
-            self._rest = lines.pop()
-        for line in lines:
-            yield from self._line(line)
+        block = self._rest + data
+        end = block.rfind(b"\n") + 1
+        if len(block) - end >= LINE_MAX:
+            end = len(block)
+        self._rest = block[end:]
+        return self._take(block[:end])
 
     def finish(self) -> Iterator[Piece]:
         """There are no more bytes."""
         rest, self._rest = self._rest, b""
-        if rest:
-            yield from self._line(rest)
+        return self._take(rest)
 
-    def _line(self, line: bytes) -> Iterator[Piece]:
-        read = self._open_mpi if self.style.launcher == "openmpi" else self._at_start
-        yield from read(line)
-        self._is_inside = not line.endswith(b"\n")
+    def _take(self, block: bytes) -> Iterator[Piece]:
+        """Take whole lines, or as much of one as it may be kept waiting for."""
+        if self.style.launcher == "openmpi":
+            yield from self._open_mpi(block)
+            return
+        for line in block.splitlines(keepends=True) if b"\r" not in block else _lines(block):
+            yield from self._at_start(line)
 
-    def _open_mpi(self, line: bytes) -> Iterator[Piece]:
-        owner, at, local_ns = self._owner if self._is_inside else (None, "stdout"), 0, None
-        for tag in _OPEN_MPI.finditer(line):
-            if tag["node"] == b"unknown":
+    def _open_mpi(self, block: bytes) -> Iterator[Piece]:
+        owner, at, local_ns = self._owner, 0, None
+        for tag in _OPEN_MPI.finditer(block):
+            start, end = tag.span()
+            _, digits, node, pid, stream = tag.groups()
+            if node == b"unknown":
                 continue  # PRRTE flushes what it has of ranks that are gone
-            if tag.start() > at:
-                yield Piece(*owner, line[at : tag.start()], local_ns)
-            rank = int(tag["rank"])
-            owner, at = (rank, "stdout" if tag["stream"] == b"stdout" else "stderr"), tag.end()
-            local_ns = _local_ns(tag["date"])
-            if self.style.has_blank and line[at : at + 1] == b" ":
+            date = (
+                _DATE.search(block, max(at, start - _DATE_MAX), start)
+                if block[start - 1 : start] in _END_OF_DATE
+                else None
+            )
+            if date is not None:
+                start = date.start()
+            if start > at:
+                yield from self._until_tag(owner, block[at:start], local_ns)
+            rank = int(digits)
+            owner, at = (rank, "stdout" if stream == b"stdout" else "stderr"), end
+            local_ns = None if date is None else _local_ns(date[1])
+            if self.style.has_blank and block[at : at + 1] == b" ":
                 at += 1
-            if tag["node"]:
-                self.nodes[rank] = tag["node"].decode()
-            if tag["pid"] and tag["pid"].isdigit():
-                self.pids[rank] = int(tag["pid"])
-        if at < len(line):
-            yield Piece(*owner, line[at:], local_ns)
+            if node:
+                self.nodes[rank] = node.decode()
+                if pid.isdigit():
+                    self.pids[rank] = int(pid)
         self._owner = owner
+        if at < len(block):
+            yield from self._until_tag(owner, block[at:], local_ns)
+        elif block.endswith(b"\n"):
+            self._owner = _LAUNCHER
+
+    def _until_tag(self, owner: _Owner, data: bytes, local_ns: int | None) -> Iterator[Piece]:
+        """What stands between two tags: the rest of the owner's line, and lines of the launcher."""
+        end = data.find(b"\n") + 1 if owner != _LAUNCHER else 0
+        if owner == _LAUNCHER or not end or end == len(data):
+            yield Piece(*owner, data, local_ns)
+        else:
+            yield Piece(*owner, data[:end], local_ns)
+            yield Piece(*_LAUNCHER, data[end:])
+        self._owner = _LAUNCHER if end else owner
 
     def _at_start(self, line: bytes) -> Iterator[Piece]:
-        owner, at = self._owner if self._is_inside else (None, "stdout"), 0
-        if not self._is_inside and (tag := _AT_START[self.style.launcher].match(line)) is not None:
+        owner, at = self._owner, 0
+        tag = _AT_START[self.style.launcher].match(line) if not self._is_inside else None
+        if tag is not None and int(tag["rank"]) <= _RANK_MAX and not line.startswith(_LAUNCHERS_OWN, tag.end()):
             owner, at = (int(tag["rank"]), "stdout"), 0 if self.style.has_blank else tag.end()
-            if line[tag.end() :].startswith(_LAUNCHERS_OWN) or int(tag["rank"]) > _RANK_MAX:
-                owner, at = (None, "stdout"), 0
         if self.style.launcher == "mpich":
             for torn in _TORN_MPICH.finditer(line, at):
                 rank = int(torn[1])
@@ -169,13 +202,14 @@ class Tagged:
                     owner, at = (rank, "stdout"), torn.end()
         if at < len(line):
             yield self._counted(owner, line[at:])
-        self._owner = owner
+        self._is_inside = not line.endswith(b"\n")
+        self._owner = owner if self._is_inside else _LAUNCHER
 
     def _is_torn(self, rank: int, more: int, other: int) -> bool:
         """Whether a line of `rank` may have been cut here for one of the other."""
         return other != rank and other in self._sizes and (self._sizes.get(rank, 0) + more) % _BLOCK == 0
 
-    def _counted(self, owner: tuple[int | None, str], data: bytes) -> Piece:
+    def _counted(self, owner: _Owner, data: bytes) -> Piece:
         if owner[0] is not None:
             self._sizes[owner[0]] = self._sizes.get(owner[0], 0) + len(data)
         return Piece(*owner, data)
@@ -187,10 +221,9 @@ def _lines(data: bytes) -> list[bytes]:
     return [*lines, last] if last else lines
 
 
-def _local_ns(date: bytes | None) -> int | None:
+@lru_cache(maxsize=16)
+def _local_ns(date: bytes) -> int | None:
     """Read `Mon Nov 23 21:18:50 2026`."""
-    if date is None:
-        return None
     _, month, day, clock, year = date.split()
     try:
         hour, minute, second = map(int, clock.split(b":"))
