@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench import rivals
+from bench import contest, mlflow_rival, rivals
 from bench.command import run
-from bench.figures import Figures, in_short, machine, medians, ratio, say, tell
-from bench.processes import BenchError, Process, running, until
+from bench.figures import Figures, machine, medians, ratio, say, tell
+from bench.processes import BenchError
 
-SERVER_TIMEOUT_S = 120.0
 CONTESTANT_TIMEOUT_S = 600.0
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 @dataclass(frozen=True)
@@ -50,22 +43,13 @@ CONTESTANTS = {
 
 def main() -> None:
     """Measure and tell."""
-    parser = argparse.ArgumentParser(prog="python -m bench.log_call", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--share", type=float, default=1.0, help="of the usual number of calls")
-    parser.add_argument("--only", default=",".join(CONTESTANTS), help="contestants, separated by commas")
-    options = parser.parse_args()
-    present, versions, missing = _present(options.only.split(","))
-    rounds: dict[str, list[Figures]] = {name: [] for name in present}
-    for number in range(options.rounds):
-        for name, contestant in present.items():
-            figures = _measured(contestant, options.share)
-            rounds[name].append(figures)
-            say(f"round {number + 1}: {name:14}{in_short(figures)}")
+    asked = contest.options("log_call", __doc__, CONTESTANTS, 5)
+    present, versions, missing = _present(asked.only)
+    rounds = contest.held(asked, present, lambda name: _measured(present[name], asked.share))
     tell(
         {
             **machine("log_call"),
-            "rounds": options.rounds,
+            "rounds": asked.rounds,
             "versions": versions,
             "missing": missing,
             **{name: medians(figures) for name, figures in rounds.items()},
@@ -97,14 +81,16 @@ def _measured(contestant: Contestant, share: float) -> Figures:
     with tempfile.TemporaryDirectory(prefix="ranklog-bench-", ignore_cleanup_errors=True) as folder:
         if not contestant.has_server:
             return _timed(contestant, share, folder, "")
-        with _server(contestant, folder) as url:
-            return _timed(contestant, share, folder, url)
+        with mlflow_rival.server(folder, "--workers", "1", python=contestant.python) as (port, _):
+            return _timed(contestant, share, folder, f"http://127.0.0.1:{port}")
 
 
 def _timed(contestant: Contestant, share: float, folder: str, url: str) -> Figures:
     calls = max(1, round(share * contestant.calls))
     words = [contestant.python, "-m", "bench.loggers", contestant.tracker, folder, str(calls), *([url] if url else [])]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("RANKLOG_")} | QUIET
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("RANKLOG_")
+    } | mlflow_rival.QUIET
     done = subprocess.run(
         words, cwd=rivals.ROOT, env=environ, capture_output=True, text=True, timeout=CONTESTANT_TIMEOUT_S, check=False
     )
@@ -112,28 +98,6 @@ def _timed(contestant: Contestant, share: float, folder: str, url: str) -> Figur
         raise BenchError(f"{contestant.tracker} failed: {done.stderr.strip().splitlines()[-1:]}")
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
-
-
-@contextmanager
-def _server(contestant: Contestant, folder: str) -> Iterator[str]:
-    """MLflow's server on an SQLite store, with one worker."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    words = [contestant.python, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    words += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/artifacts"]
-    with running(Process(words, os.path.join(folder, "server.log"), QUIET)) as server:
-        until(lambda: is_up(url), "MLflow's server answers", SERVER_TIMEOUT_S, [server])
-        yield url
-
-
-def is_up(url: str) -> bool:
-    """Whether MLflow's server answers."""
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":

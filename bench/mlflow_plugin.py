@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,39 +11,28 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from bench import log_call, rivals
+from bench import contest, mlflow_rival, rivals
 from bench.command import run
-from bench.figures import Figures, in_short, machine, medians, ratio, say, tell
+from bench.figures import Figures, machine, medians, ratio, tell
 from bench.processes import BenchError, Process, running, until
 from ranklog import relay_place
 
-PYTHON = rivals.ROOT / ".venv-launchers" / "mlflow" / "bin" / "python"
-"""MLflow's client with ranklog beside it, as script/install-test-programs makes it."""
 TIMEOUT_S = 600.0
 READY_S = 30.0
 CALLS = {"run_log": 20_000, "ranklog": 5_000, "relay": 500, "file": 1_000, "sqlite": 300, "http": 100}
-QUIET = {**log_call.QUIET, "MLFLOW_ALLOW_FILE_STORE": "true"}
+QUIET = {**mlflow_rival.QUIET, "MLFLOW_ALLOW_FILE_STORE": "true"}
 
 
 def main() -> None:
     """Measure and tell."""
-    parser = argparse.ArgumentParser(prog="python -m bench.mlflow_plugin", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--share", type=float, default=1.0, help="of the usual number of calls")
-    parser.add_argument("--only", default=",".join(CALLS), help="ways, separated by commas")
-    options = parser.parse_args()
-    if not PYTHON.exists():
-        raise BenchError(f"there is no {PYTHON}: script/install-test-programs makes it")
-    rounds: dict[str, list[Figures]] = {name: [] for name in options.only.split(",")}
-    for number in range(options.rounds):
-        for name, found in rounds.items():
-            found.append(_measured(name, max(1, round(options.share * CALLS[name]))))
-            say(f"round {number + 1}: {name:8}{in_short(found[-1])}")
+    asked = contest.options("mlflow_plugin", __doc__, CALLS, 5)
+    mlflow_rival.check_installed()
+    rounds = contest.held(asked, asked.only, lambda name: _measured(name, max(1, round(asked.share * CALLS[name]))))
     others = [name for name in rounds if name != "ranklog"] if "ranklog" in rounds else []
     tell(
         {
             **machine("mlflow_plugin"),
-            "rounds": options.rounds,
+            "rounds": asked.rounds,
             **{name: medians(found) for name, found in rounds.items()},
             **{f"times_{name}": ratio(rounds, name, "ranklog", "us") for name in others},
         }
@@ -59,7 +46,7 @@ def _measured(name: str, calls: int) -> Figures:
         WAYS[name](folder) as (url, environment),
     ):
         tracker = "ranklog" if name == "run_log" else "mlflow"
-        words = [str(PYTHON), "-m", "bench.loggers", tracker, folder, str(calls), url]
+        words = [str(mlflow_rival.PYTHON), "-m", "bench.loggers", tracker, folder, str(calls), url]
         if name == "relay":
             words = [sys.executable, "-m", "ranklog", "exec", "--", *words]
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("RANKLOG_", "MLFLOW_"))}
@@ -107,14 +94,8 @@ def _at(url: str) -> Iterator[Told]:
 @contextmanager
 def _served(folder: str) -> Iterator[Told]:
     """MLflow's server on an SQLite store, with one worker."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    words = [str(PYTHON), "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    words += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/artifacts"]
-    with running(Process(words, os.path.join(folder, "server.log"), QUIET)) as server:
-        until(lambda: log_call.is_up(url), "MLflow's server answers", log_call.SERVER_TIMEOUT_S, [server])
-        yield url, {}
+    with mlflow_rival.server(folder, "--workers", "1") as (port, _):
+        yield f"http://127.0.0.1:{port}", {}
 
 
 WAYS: dict[str, Callable[[str], AbstractContextManager[Told]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import socket
@@ -14,15 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from bench import rivals
+from bench import contest, mlflow_rival, rivals
 from bench.command import run
-from bench.figures import Figures, in_short, machine, medians, ratio, say, tell
-from bench.log_call import QUIET, is_up
-from bench.processes import BenchError, Process, children, proportional_mib, running, until
+from bench.figures import Figures, machine, medians, ratio, tell
+from bench.processes import BenchError, Process, children, proportional_mib
 
-PYTHON = rivals.ROOT / ".venv-launchers" / "mlflow" / "bin" / "python"
-"""MLflow's client, as script/install-test-programs makes it."""
-READY_S, TIMEOUT_S = 120.0, 600.0
+TIMEOUT_S = 600.0
 CLIENTS = 8
 BATCH = 1000
 PAGE = 25_000
@@ -33,25 +29,16 @@ CALLS = {"ranklog": (1000, 20), "mlflow": (40, 4)}
 
 def main() -> None:
     """Measure and tell."""
-    parser = argparse.ArgumentParser(prog="python -m bench.mlflow_server", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--share", type=float, default=1.0, help="of the usual number of calls")
-    parser.add_argument("--only", default=",".join(CALLS), help="servers, separated by commas")
-    options = parser.parse_args()
-    if not PYTHON.exists():
-        raise BenchError(f"there is no {PYTHON}: script/install-test-programs makes it")
-    rounds: dict[str, list[Figures]] = {name: [] for name in options.only.split(",")}
-    for number in range(options.rounds):
-        for name, found in rounds.items():
-            found.append(_measured(name, options.share))
-            say(f"round {number + 1}: {name:8}{in_short(found[-1])}")
+    asked = contest.options("mlflow_server", __doc__, CALLS, 3)
+    mlflow_rival.check_installed()
+    rounds = contest.held(asked, asked.only, lambda name: _measured(name, asked.share))
     fields = list(rounds["ranklog"][0]) if {"ranklog", "mlflow"} <= rounds.keys() else []
     faster = [name for name in fields if name.endswith("_per_s")]
     shorter = [name for name in fields if name.endswith(("_s", "_ms", "_mib")) and name not in faster]
     tell(
         {
             **machine("mlflow_server"),
-            "rounds": options.rounds,
+            "rounds": asked.rounds,
             **{name: medians(found) for name, found in rounds.items()},
             **{f"times_{name}": ratio(rounds, "ranklog", "mlflow", name) for name in faster},
             **{f"times_{name}": ratio(rounds, "mlflow", "ranklog", name) for name in shorter},
@@ -99,38 +86,18 @@ def _measured(name: str, share: float) -> Figures:
 
 @contextmanager
 def _ranklog(folder: str) -> Iterator[tuple[int, Process]]:
-    port = _free_port()
+    port = mlflow_rival.free_port()
     words = [sys.executable, "-m", "ranklog", "collector", "--root", f"{folder}/runs", "--grpc", "127.0.0.1:0"]
-    with _served(Process([*words, "--http", f"127.0.0.1:{port}"], f"{folder}/collector.log"), port) as server:
-        yield port, server
-
-
-@contextmanager
-def _mlflow(folder: str) -> Iterator[tuple[int, Process]]:
-    """As it comes: SQLite, four workers."""
-    port = _free_port()
-    words = [str(PYTHON), "-m", "mlflow", "server", "--port", str(port)]
-    words += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/artifacts"]
-    with _served(Process(words, f"{folder}/mlflow-server.log", QUIET), port) as server:
+    with mlflow_rival.answering(
+        Process([*words, "--http", f"127.0.0.1:{port}"], f"{folder}/collector.log"), port
+    ) as server:
         yield port, server
 
 
 SERVERS: Mapping[str, Callable[[str], AbstractContextManager[tuple[int, Process]]]] = {
     "ranklog": _ranklog,
-    "mlflow": _mlflow,
+    "mlflow": mlflow_rival.server,  # as it comes, with four workers
 }
-
-
-@contextmanager
-def _served(server: Process, port: int) -> Iterator[Process]:
-    with running(server):
-        until(lambda: is_up(f"http://127.0.0.1:{port}"), "the server answers", READY_S, [server])
-        yield server
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def _memory_mib(pid: int) -> float:
@@ -248,8 +215,8 @@ def _raced(port: int, shares: Sequence[Sequence[bytes]]) -> float:
 def _clients(port: int, what: str, count: int, runs: Sequence[str]) -> list[dict[str, float]]:
     """What each of so many processes says; they begin together."""
     uri = f"http://127.0.0.1:{port}"
-    words = [str(PYTHON), "-m", "bench.mlflow_clients", uri, what, str(count)]
-    environ = {**os.environ, **QUIET}
+    words = [str(mlflow_rival.PYTHON), "-m", "bench.mlflow_clients", uri, what, str(count)]
+    environ = {**os.environ, **mlflow_rival.QUIET}
     started = [
         subprocess.Popen(
             [*words, run_id], cwd=rivals.ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
