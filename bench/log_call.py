@@ -88,11 +88,15 @@ def _measured(contestant: Contestant, share: float) -> Figures:
 def _timed(contestant: Contestant, share: float, folder: str, url: str) -> Figures:
     calls = max(1, round(share * contestant.calls))
     words = [contestant.python, "-m", "bench.loggers", contestant.tracker, folder, str(calls), *([url] if url else [])]
-    environ = {
-        name: value for name, value in os.environ.items() if not name.startswith("RANKLOG_")
-    } | mlflow_rival.QUIET
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RANKLOG_")}
     done = subprocess.run(
-        words, cwd=rivals.ROOT, env=environ, capture_output=True, text=True, timeout=CONTESTANT_TIMEOUT_S, check=False
+        words,
+        cwd=rivals.ROOT,
+        env={**kept, **mlflow_rival.QUIET},
+        capture_output=True,
+        text=True,
+        timeout=CONTESTANT_TIMEOUT_S,
+        check=False,
     )
     if done.returncode:
         raise BenchError(f"{contestant.tracker} failed: {done.stderr.strip().splitlines()[-1:]}")
