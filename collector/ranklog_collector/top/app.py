@@ -29,7 +29,14 @@ _DARK = Theme(
     success="#2bbf96",
     accent="#56B4E9",
     dark=True,
-    variables={"quiet": "#8b98a5", "lost": "#e08fc0", "cursor": "#2d4a60", "alarm": "#7a2a10", "found": "#5c4400"},
+    variables={
+        "quiet": "#8b98a5",
+        "ended": "#a8905c",
+        "lost": "#e08fc0",
+        "cursor": "#2d4a60",
+        "alarm": "#7a2a10",
+        "found": "#5c4400",
+    },
 )
 _LIGHT = Theme(
     name="ranklog-light",
@@ -43,7 +50,14 @@ _LIGHT = Theme(
     success="#00694d",
     accent="#005a94",
     dark=False,
-    variables={"quiet": "#5b6670", "lost": "#93407a", "cursor": "#bfdcf0", "alarm": "#ffd9cb", "found": "#ffe9b0"},
+    variables={
+        "quiet": "#5b6670",
+        "ended": "#806a3a",
+        "lost": "#93407a",
+        "cursor": "#bfdcf0",
+        "alarm": "#ffd9cb",
+        "found": "#ffe9b0",
+    },
 )
 _LIGHT_GROUNDS = ("7", "15")
 

@@ -12,7 +12,7 @@ from ranklog_collector.reading.times import bytes_text, duration_text
 from ranklog_collector.top.arrange import Choice
 from ranklog_collector.top.frame import Frame, Mark, Row
 from ranklog_collector.top.spans import Line, Span, cut, line, spread
-from ranklog_collector.top.words import LOOKS, MARKS, RUN_LOOKS, age_text, amount_text, look_of
+from ranklog_collector.top.words import AGES, LOOKS, MARKS, RUN_LOOKS, SHADES, age_text, amount_text, look_of
 
 BANNER_LINES_MAX = 2
 KEYS = (("enter", "log"), ("m", "map"), ("s", "sort"), ("/", "filter"), ("x", "outliers"), ("?", "help"), ("q", "quit"))
@@ -125,6 +125,17 @@ def _facts(row: Row, now_ns: int) -> Sequence[str]:
         bytes_text(row.bytes) if row.bytes else "",
     ]
     return [fact for fact in facts if fact]
+
+
+def legend(first: int, height: int, total: int, width: int) -> Line:
+    """What the cells of the map mean, and which of its lines are shown."""
+    spans: list[Span] = []
+    for degree, (shade, age) in enumerate(zip(SHADES, AGES, strict=True)):
+        spans += [Span(shade, f"heat{degree}"), Span(f" {age}{_GAP}", "head")]
+    for look in (*MARKS.values(), *(LOOKS[state] for state in _STATES[1:])):
+        spans += [Span(look.letter, look.tone), Span(f" {look.word.lower()}{_GAP}", "head")]
+    right = f"{first + 1}-{min(total, first + height)} of {total}" if total > height else ""
+    return Line(spread(spans, [Span(right, "dim")] if right else [], width), ground="head")
 
 
 def key_line(keys: Sequence[tuple[str, str]], width: int, right: str = "") -> Line:

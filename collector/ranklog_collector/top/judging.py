@@ -14,7 +14,7 @@ from ranklog_collector.reading.folder import RunFolder
 
 _COMMAND = "import sys; del sys.path[0]; from ranklog_collector.top.judging import main; main()"
 """The working folder, which Python would search first, may have anything in it."""
-AGAIN_S = 15.0
+AGAIN_S = 5.0
 """A verdict on a run that goes on is sought again after so long: evidence grows."""
 REST = 10
 """But it takes at most one part in so many of the time."""

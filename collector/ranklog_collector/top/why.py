@@ -26,7 +26,7 @@ def verdict_lines(verdict: Verdict, width: int) -> list[Line]:
     if verdict.is_tie:
         lines += _wrapped("Which of these was first, the clocks do not tell.", width, "warning")
     for culprit in verdict.culprits[:_LISTED_MAX]:
-        lines += _culprit(culprit, width)
+        lines += _culprit(culprit, width, len(verdict.culprits) > 1)
     if len(verdict.culprits) > _LISTED_MAX:
         lines.append(line(Span(f"and {len(verdict.culprits) - _LISTED_MAX} more", "dim")))
     if verdict.consequences:
@@ -40,14 +40,15 @@ def verdict_lines(verdict: Verdict, width: int) -> list[Line]:
     return lines
 
 
-def _culprit(culprit: Culprit, width: int) -> Iterator[Line]:
+def _culprit(culprit: Culprit, width: int, is_one_of_several: bool) -> Iterator[Line]:
     where = " ".join(part for part in (culprit.hostname or culprit.node, culprit.ip) if part)
     name = f"rank {culprit.rank}" if culprit.rank is not None else culprit.name
     pid = f", pid {culprit.pid}" if culprit.pid is not None else ""
     when = "" if culprit.time_ns is None else f" at {clock_time(culprit.time_ns)}"
     error = f" ±{_short(culprit.error_ns)}" if culprit.error_ns and culprit.time_ns is not None else ""
-    yield Line()
-    yield from _wrapped(f"{name} ({where}{pid}) {culprit.summary}{when}{error}", width, "culprit")
+    if is_one_of_several:
+        yield Line()
+        yield from _wrapped(f"{name} ({where}{pid}) {culprit.summary}{when}{error}", width, "culprit")
     for quote in culprit.quotes:
         yield from _quote(quote, width)
     if culprit.last_words:

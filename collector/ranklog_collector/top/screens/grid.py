@@ -16,7 +16,7 @@ from ranklog_collector.top.arrange import ORDERS, Choice, Order, arranged
 from ranklog_collector.top.canvas import Canvas
 from ranklog_collector.top.cells import Map, by_node, laid_out, map_lines
 from ranklog_collector.top.frame import Frame, Row
-from ranklog_collector.top.heading import KEYS, banner, detail, heading, key_line, plain, restriction
+from ranklog_collector.top.heading import KEYS, banner, detail, heading, key_line, legend, plain, restriction
 from ranklog_collector.top.screens.facts import FactsScreen
 from ranklog_collector.top.screens.help import HelpScreen
 from ranklog_collector.top.screens.log import LogScreen
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 class GridScreen(Screen[None]):
     """The processes of the run, and one of them in detail."""
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(0, 1)", show=False),
         Binding("up,k", "move(0, -1)", show=False),
@@ -281,6 +282,7 @@ class GridScreen(Screen[None]):
         self._first = min(max(self._first, y - height + 1, 0), y, max(0, total - height))
         titles: list[Line] = []
         if self._is_map:
+            titles = [legend(self._first, height, total, width)]
             lines = map_lines(self._rows, self._map, frame.now_ns, self._current, self._first, height)
             seen: Sequence[Row] = self._rows[self._current : self._current + 1]
         else:

@@ -39,6 +39,7 @@ _KEYS = (
 class LogScreen(Screen[None]):
     """What a process has said."""
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j,enter", "scroll_by(1)", show=False),
         Binding("up,k", "scroll_by(-1)", show=False),
@@ -174,7 +175,9 @@ class LogScreen(Screen[None]):
         self._close_search()
         self._text = event.value or self._text
         if self._text:
-            self._seek(self._page.top, is_back=self._follows)
+            page = self._page
+            # What is at the end of the file is most likely what is looked for.
+            self._seek(page.ends[-1] if self._follows and page.ends else page.top, is_back=self._follows)
 
     def action_again(self, is_back: bool) -> None:
         """Go to the next line with the text, or to the one before."""
