@@ -14,6 +14,7 @@ BENCHES = {
     "aggregate": "a metric of 64 ranks x 200,000 steps over all ranks, thinned to 1,000",
     "torchrun_trial": "whom the verdict on a broken torchrun job blames, also with a clock set wrong; torchrun itself",
     "verdict_matrix": "the verdicts on jobs of six launchers that break in twelve ways, and their score",
+    "top": "`ranklog top` on 1,024 ranks and 2 GB that grow: its first picture, CPU for each look, answers to keys",
     "exec": "start-up of `ranklog exec`; a bare command, python",
 }
 

@@ -113,7 +113,7 @@ def _last_words(rank: int, ranks: int) -> Iterator[bytes]:
 
 
 def _write_rank(folder: str, rank: int, output: Output, last: bytes) -> int:
-    path = os.path.join(folder, _path(rank))
+    path = os.path.join(folder, log_path(rank))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     data = _numbered(output.text, rank) + last
     with open(path, "wb") as file:
@@ -151,7 +151,7 @@ def _begin(rank: int, ranks: int) -> list[journal.Entry]:
     }
     return [
         journal.Process(node, _key(rank), "started", START_NS, record),
-        journal.Stream(rank + 1, node, "stdout", _key(rank), "", _path(rank)),
+        journal.Stream(rank + 1, node, "stdout", _key(rank), "", log_path(rank)),
         journal.Segment(rank + 1, f"{rank:016x}", rank + 1, f"/spool/{rank}", 0, 0, 0, False, START_NS),
         journal.Extent(rank + 1, 0, 0),
     ]
@@ -189,7 +189,7 @@ def _ip(number: int) -> str:
     return f"10.0.{number // 250}.{number % 250 + 1}"
 
 
-def _path(rank: int) -> str:
+def log_path(rank: int) -> str:
     return f"{_ip(rank // RANKS_PER_NODE)}/azureml-logs/70_driver_log_{rank}.txt"
 
 

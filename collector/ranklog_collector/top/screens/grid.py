@@ -22,7 +22,7 @@ from ranklog_collector.top.screens.help import HelpScreen
 from ranklog_collector.top.screens.log import LogScreen
 from ranklog_collector.top.screens.verdict import VerdictScreen
 from ranklog_collector.top.spans import Line
-from ranklog_collector.top.table import chosen_columns, head, row_line
+from ranklog_collector.top.table import Column, chosen_columns, head, row_line
 from ranklog_collector.top.watch import Watcher
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class GridScreen(Screen[None]):
         self._is_paused = False
         self._rows: list[Row] = []
         self._map = Map((), (), 0, 0)
+        self._columns: list[Column] = []
         self._current = 0
         self._name: str | None = None
         """The process that the cursor stays on, once somebody has moved it."""
@@ -252,6 +253,8 @@ class GridScreen(Screen[None]):
         self._rows = by_node(rows) if self._is_map else rows
         if self._is_map:
             self._map = laid_out(self._rows, self.size.width)
+        else:
+            self._columns = chosen_columns(self._frame.rows, self.size.width)
         places = {row.name: number for number, row in enumerate(self._rows)}
         kept = places.get(self._name or "", self._current if self._name else 0)
         self._current = min(kept, max(0, len(self._rows) - 1))
@@ -286,7 +289,7 @@ class GridScreen(Screen[None]):
             lines = map_lines(self._rows, self._map, frame.now_ns, self._current, self._first, height)
             seen: Sequence[Row] = self._rows[self._current : self._current + 1]
         else:
-            shown = chosen_columns(frame.rows, width)
+            shown = self._columns
             seen = self._rows[self._first : self._first + height]
             titles = [head(shown, self._choice, width)]
             lines = [
