@@ -73,9 +73,17 @@ class Rows:
         return Points(names, kinds, times, at, places, steps, is_logged, types, values, texts)
 
 
-def scalars(names: Ints, times: Ints, at: Ints, steps: Ints, is_logged: Bools | None, values: list[Any]) -> Points:
-    """Make points of lines that are one value each."""
-    kinds, places = np.full(len(at), SCALAR, np.int64), np.zeros(len(at), np.int64)
+def scalars(
+    names: Ints,
+    times: Ints,
+    at: Ints,
+    steps: Ints,
+    is_logged: Bools | None,
+    values: list[Any],
+    places: Ints | None = None,
+) -> Points:
+    """Make points of values; without `places` each has a line of its own."""
+    kinds, places = np.full(len(at), SCALAR, np.int64), np.zeros(len(at), np.int64) if places is None else places
     types, numbers, texts = _encoded(values, None)
     return Points(names, kinds, times, at, places, steps, is_logged, types, numbers, texts)
 

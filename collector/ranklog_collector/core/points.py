@@ -17,6 +17,8 @@ from ranklog_collector.core.point_values import KINDS, SCALAR, encode_json
 
 _TIME_MAX = (1 << 63) - 1
 _COUNT_MAX = 1 << 40
+_COLUMNS_MIN = 32
+"""Of so many values of a line arrays are made at once."""
 _PLAIN = frozenset(("t", "k", "v", "s"))
 _FACTS = frozenset(("artifact", "tag", "property", "param", "set", "child", "status"))
 
@@ -112,7 +114,10 @@ def _take(loaded: list[Line], starts: Ints, names: Names, parsed: Parsed) -> Non
             parsed.add(points)
         else:
             for line, start in zip(loaded[begin:end], starts[begin:end].tolist(), strict=True):
-                _take_guarded(line, start, names, parsed)
+                if "vs" in line and (columns := _columns(line, start, names)) is not None:
+                    parsed.add(columns)
+                else:
+                    _take_guarded(line, start, names, parsed)
         begin = end
 
 
@@ -148,6 +153,29 @@ def _plain(loaded: list[Line], starts: Ints, names: Names, length: int) -> Point
     else:
         numbers = np.array([known[key] for key in keys], np.int64)
     return scalars(numbers, moments, starts, logged, np.zeros(len(loaded), bool) if steps is None else None, values)
+
+
+def _columns(line: Line, start: int, names: Names) -> Points | None:
+    """Take a line of many values of one metric with their times and steps; None if it is another, or makes no sense."""
+    values, times, steps = line["vs"], line.get("ts"), line.get("ss")
+    key, run = line.get("k"), line.get("r", "")
+    if len(line) != (6 if "r" in line else 5) or type(key) is not str or type(run) is not str:
+        return None
+    if type(values) is not list or type(times) is not list or type(steps) is not list or len(values) < _COLUMNS_MIN:
+        return None
+    count = len(values)
+    if not len(times) == len(steps) == count or set(map(type, times)) | set(map(type, steps)) != {int}:
+        return None
+    try:
+        _moment(line.get("t"))
+        moments, logged = np.array(times, np.int64), np.array(steps, np.int64)
+    except (_NonsenseError, OverflowError):
+        return None
+    if moments.min() < 0 or logged.min() < -_TIME_MAX:
+        return None
+    number = np.full(count, names.number(run, key), np.int64)
+    places = np.arange(count, dtype=np.int64)
+    return scalars(number, moments, np.full(count, start, np.int64), logged, None, values, places)
 
 
 def _take_guarded(line: Line, start: int, names: Names, parsed: Parsed) -> None:

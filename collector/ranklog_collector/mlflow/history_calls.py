@@ -25,7 +25,8 @@ async def get_history(tracking: Tracking, request: Json) -> Json:
     paths = await _paths(tracking, [run_id])
     if not paths:
         return {}
-    found, has_more = await asyncio.to_thread(tracking.histories.page, paths[0][1], key, offset, most)
+    histories = await tracking.histories()
+    found, has_more = await asyncio.to_thread(histories.page, paths[0][1], key, offset, most)
     answer: Json = {"metrics": found} if found else {}
     if has_more:
         answer["next_page_token"] = paging.token(offset + most)
@@ -47,9 +48,10 @@ async def get_bulk(tracking: Tracking, request: Json) -> Json:
         raise invalid("GetMetricHistoryBulk request must specify a metric_key.")
     left = min(fields.integer(request, "max_results", limits.HISTORY_RESULTS_MAX), limits.HISTORY_RESULTS_MAX)
     found: list[Json] = []
+    histories = await tracking.histories()
     for run_id, path in await _paths(tracking, sorted(set(ids))):
         if left > len(found):
-            page, _ = await asyncio.to_thread(tracking.histories.page, path, key, 0, left - len(found))
+            page, _ = await asyncio.to_thread(histories.page, path, key, 0, left - len(found))
             found += [{**point, "run_id": run_id} for point in page]
     return {"metrics": found}
 
@@ -70,7 +72,8 @@ async def get_interval(tracking: Tracking, request: Json) -> Json:
         raise invalid(f"max_results must be between 1 and {limits.INTERVAL_RESULTS_MAX}.")
     steps = _range(request)
     paths = await _paths(tracking, list(dict.fromkeys(ids)))
-    return {"metrics": await asyncio.to_thread(tracking.histories.interval, paths, key, steps, most)}
+    histories = await tracking.histories()
+    return {"metrics": await asyncio.to_thread(histories.interval, paths, key, steps, most)}
 
 
 def _range(request: Json) -> tuple[int, int] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ranklog.mlflow_api.fields import Json
@@ -27,6 +26,8 @@ class Tracking:
         self.root = root
         self.runs = Runs(root, catalog_url)
         self._models: ModelStore | None = None
+        # What computes takes a while to load, and is wanted soon.
+        self._histories = asyncio.create_task(asyncio.to_thread(_load_histories))
 
     async def models(self) -> ModelStore:
         """The models that clients have logged; they are looked for when the first one is asked for."""
@@ -35,12 +36,15 @@ class Tracking:
             self._models = self._models or found
         return self._models
 
-    @cached_property
-    def histories(self) -> Histories:
-        """Values of metrics. It loads what it needs for computing, which takes 60 MB."""
-        from ranklog_collector.mlflow.history import Histories
+    async def histories(self) -> Histories:
+        """Values of metrics."""
+        return await asyncio.shield(self._histories)
 
-        return Histories()
+
+def _load_histories() -> Histories:
+    from ranklog_collector.mlflow.history import Histories
+
+    return Histories()
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,35 @@ def test_nonsense_is_counted_and_skipped(hostile: bytes) -> None:
     assert rows[1][5] == len(data) - len(line(k="x", v=2))
 
 
+ITEMS = st.tuples(
+    st.one_of(st.floats(allow_nan=False), st.integers(-(2**63), 2**63), st.booleans(), st.text(max_size=3), st.none()),
+    st.integers(0, 2**63 - 1),
+    st.one_of(st.integers(-(2**63), 2**63), st.just("7")),
+)
+
+
+@given(st.lists(ITEMS, min_size=1, max_size=6), st.booleans(), st.sampled_from([{}, {"r": "a.00000000"}]))
+def test_a_line_of_many_values_is_read_like_many_lines(
+    items: list[tuple[Any, int, Any]], is_alike: bool, more: dict[str, str]
+) -> None:
+    items = items[:1] * 100 if is_alike else items * 20
+    together = line(k="x", **dict(zip(("vs", "ts", "ss"), zip(*items, strict=True), strict=True)), **more)
+    apart = b"".join(
+        orjson.dumps({"t": time, "k": "x", "v": value, "s": step, **more}) + b"\n" for value, time, step in items
+    )
+    (few, _, parsed), (many, _, expected) = read(together), read(apart)
+    assert [(*row[:5], row[7]) for row in few] == [(*row[:5], row[7]) for row in many]
+    assert [row[6] for row in few] == list(range(len(items)))
+    assert parsed.points.times.tolist() == expected.points.times.tolist()
+
+
+@pytest.mark.parametrize("time", [-1, 2**63, "x", None])
+def test_a_line_of_many_values_with_a_time_that_cannot_be_is_skipped_as_a_whole(time: object) -> None:
+    times = [*([T] * 99), time]
+    rows, totals, _ = read(line(k="x", vs=[0.5] * 100, ts=times, ss=[1] * 100))
+    assert (rows, totals.damaged) == ([], 1)
+
+
 @pytest.mark.parametrize("step", ["7", 7.5, True, 2**63, [], None])
 def test_a_step_that_is_none_costs_no_point(step: Any) -> None:
     rows, totals, _ = read(line(k="x", v=1, s=step))
