@@ -33,6 +33,8 @@ from ranklog_proto.v1 import ingest_pb2 as pb
 EVENT_FILES_S = 2.0
 """How often event files are looked for and looked at; less often where that would take a larger share of the time."""
 EVENT_FILES_SHARE = 0.01
+RECORDINGS = "logs/flight_recorder/nccl_trace_rank_"
+"""Where in the run folder flight recordings go; the rank follows."""
 ROLES = {"launcher_stdout", "launcher_stderr", "launcher_log", "stdout", "stderr"}
 
 
@@ -64,6 +66,7 @@ class Mirror:
         self._event_files: list[Track] = []
         """Those that no rule names."""
         self._event_files_due_s = 0.0
+        self._recordings: list[Track] = []
         self._recalled: list[Remembered] = []
         self.last_backlog = 0
         """The backlog when it was last measured; other threads may read it."""
@@ -94,6 +97,7 @@ class Mirror:
             for path in files_below(rule.base, rule.depth):
                 self._discover(path)
         self._find_event_files()
+        self._find_recordings()
         for track in list(self._tracking.tracks.values()):
             self._look(track)
         return time.thread_time() - began_s
@@ -135,6 +139,7 @@ class Mirror:
         if time.monotonic() >= self._event_files_due_s:
             began_s = time.thread_time()
             self._find_event_files()
+            self._find_recordings()
             for track in self._event_files:
                 self._look(track)
             cost_s = time.thread_time() - began_s
@@ -226,6 +231,15 @@ class Mirror:
         for path in event_files.in_usual_places(folders):
             if self.jobs.may_write(path, family):
                 self._take_event_file(path)
+
+    def _find_recordings(self) -> None:
+        """Mirror what PyTorch's flight recorder has left of ranks that no rule names."""
+        for path, process, rank in self.jobs.recordings():
+            if path not in self._tracking.tracks and self._rules.match(path) is None:
+                stream = StreamName("log", process, f"{RECORDINGS}{rank}")
+                self._recordings.append(self._tracking.watch(path, stream, is_snapshot=True))
+        for track in self._recordings:
+            self._look(track)
 
     def _take_event_file(self, path: str) -> None:
         if path not in self._tracking.tracks:

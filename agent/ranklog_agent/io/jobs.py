@@ -17,7 +17,7 @@ from ranklog_agent.core.facts import Identity
 from ranklog_agent.core.lifetime import Lifetime
 from ranklog_agent.core.rules import Match
 from ranklog_agent.core.usage import Ended, Present, Root
-from ranklog_agent.io import procfs, wire
+from ranklog_agent.io import procfs, recordings, wire
 from ranklog_agent.io.opening import open_regular
 
 GENERATIONS_MAX = 64
@@ -36,6 +36,10 @@ class Known:
     start_ns: int = 0
     rank: int | None = None
     is_launcher: bool = False
+    recordings: tuple[str, ...] = ()
+    """What the paths of its flight recordings begin with."""
+    owner: int = -1
+    """The user whose process it is."""
     ticks: dict[int, int | None] = field(default_factory=dict)
     gone_since_s: float | None = None
     has_ended: bool = False
@@ -121,6 +125,9 @@ class Jobs:
         pids = tuple(pid for pid in (record.pid, record.exec_pid) if pid) if is_here else ()
         self._has_hidden |= not is_here
         known = Known(key, pids, record.start_ns, record.rank, record.role == "launcher")
+        if is_here and record.rank is not None:
+            known.recordings = recordings.beginnings(procfs.environment(record.pid))
+            known.owner = procfs.owner(record.pid)
         self._begin(known, raw, record.launcher_pid if is_here else None, is_spooled=True)
         if record.role != "launcher":
             self._recorded[record.pid] = key
@@ -161,6 +168,13 @@ class Jobs:
             for known in self._known.values()
             if known.pids and not known.has_ended and not known.is_launcher
         ]
+
+    def recordings(self) -> Iterator[tuple[str, str, int]]:
+        """Flight recordings that ranks have left: path, the process's key, and rank."""
+        for known in self._known.values():
+            if known.rank is not None:
+                for path in recordings.present(known.recordings, known.rank, known.start_ns, known.owner):
+                    yield path, known.key, known.rank
 
     @property
     def count(self) -> int:

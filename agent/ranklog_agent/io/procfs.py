@@ -53,6 +53,14 @@ def environment(pid: int) -> dict[str, str]:
     return {}
 
 
+def owner(pid: int) -> int:
+    """The user whose process it is; if it is gone, our own."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return os.getuid()
+
+
 def command(pid: int) -> list[str]:
     """The arguments of a process; empty if they may not be read."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:

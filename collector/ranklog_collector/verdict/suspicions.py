@@ -1,10 +1,11 @@
-"""Whom the latest stacks show elsewhere than the others."""
+"""Whom flight recordings miss in a collective, and whom the latest stacks show elsewhere than the others."""
 
 from __future__ import annotations
 
 from ranklog_collector.core.stacks import Basis, Folding, Group
 from ranklog_collector.core.verdict.evidence import Suspicion
 from ranklog_collector.core.verdict.finding import Confidence
+from ranklog_collector.reading.flight_recorder import flight_recordings
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.stacks import latest_stacks
 
@@ -16,7 +17,22 @@ _CONFIDENCE = {
 
 
 def suspicions(folder: RunFolder) -> tuple[Suspicion, ...]:
-    """Name them, if there are stacks and somebody stands out."""
+    """Name them, if there are recordings or stacks and somebody stands out."""
+    return (*_by_recordings(folder), *_by_stacks(folder))
+
+
+def _by_recordings(folder: RunFolder) -> tuple[Suspicion, ...]:
+    compared = flight_recordings(folder)
+    if compared is None:
+        return ()
+    return tuple(
+        Suspicion(one.ranks, one.summary, Confidence.LIKELY, compared.time_ns)
+        for one in compared.findings
+        if one.waiting
+    )
+
+
+def _by_stacks(folder: RunFolder) -> tuple[Suspicion, ...]:
     stacks = latest_stacks(folder)
     if stacks is None or stacks.folding.basis is None:
         return ()
