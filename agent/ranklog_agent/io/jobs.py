@@ -126,7 +126,8 @@ class Jobs:
         self._has_hidden |= not is_here
         known = Known(key, pids, record.start_ns, record.rank, record.role == "launcher")
         if is_here and record.rank is not None:
-            known.recordings = recordings.beginnings(procfs.environment(record.pid))
+            # One that has ended already had, as a rule, the environment that we have.
+            known.recordings = recordings.beginnings(procfs.environment(record.pid) or os.environ)
             known.owner = procfs.owner(record.pid)
         self._begin(known, raw, record.launcher_pid if is_here else None, is_spooled=True)
         if record.role != "launcher":
