@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -33,6 +33,8 @@ class Mark(str, Enum):
     """How a verdict does."""
 
     RIGHT = "right"
+    TIE = "tie"
+    """The right one, among others between which it cannot decide."""
     MISNAMED = "misnamed"
     """The right rank and node, of the wrong category."""
     UNKNOWN = "unknown"
@@ -56,15 +58,12 @@ def read_injections(folder: Path) -> Iterator[Injection]:
 
 
 def mark(verdict: Verdict, truth: Injection) -> Mark:
-    """Compare a verdict with the truth; a tie is right if it contains it."""
+    """Compare a verdict with the truth."""
     if not verdict.culprits:
         return Mark.UNKNOWN
     found = [one for one in verdict.culprits if (one.rank, one.node) == (truth.rank, truth.node)]
     if not found or (len(verdict.culprits) > 1 and not verdict.is_tie):
         return Mark.WRONG
-    return Mark.RIGHT if found[0].category.value in truth.categories else Mark.MISNAMED
-
-
-def right(marks: Iterable[Mark]) -> int:
-    """How many are."""
-    return sum(one is Mark.RIGHT for one in marks)
+    if found[0].category.value not in truth.categories:
+        return Mark.MISNAMED
+    return Mark.TIE if len(verdict.culprits) > 1 else Mark.RIGHT

@@ -21,7 +21,7 @@ from ranklog_collector.verdict import judge
 from tests.support.breaking import FAILURES, LAUNCHERS, LIVING, PER_HOST, Breaker, why_not
 from tests.support.hosts import Hosts, why_no_hosts
 
-SIGNS = {Mark.RIGHT: "ok", Mark.MISNAMED: "cat", Mark.UNKNOWN: "?", Mark.WRONG: "WRONG"}
+SIGNS = {Mark.RIGHT: "ok", Mark.TIE: "tie", Mark.MISNAMED: "cat", Mark.UNKNOWN: "?", Mark.WRONG: "WRONG"}
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from ranklog_collector.core.layout import Layout
 from ranklog_collector.core.narration import Narrator
 from ranklog_collector.core.presence import Presence
 from ranklog_collector.core.process_files import iso, process_info, process_status, run_summary
+from tests.support.azureml_rules import azure_table
 
 S = 1_000_000_000
 T0 = 1_795_000_000 * S
@@ -71,27 +72,6 @@ class Job:
 
 def _json_lines(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.decode().split("\n")[:-1]]
-
-
-def azure_table(info_text: str, status_text: str) -> list[list[Any]]:
-    """The table that a reader by Azure ML's rules makes of the two files."""
-    info = [json.loads(line) for line in info_text.splitlines()]
-    events = [json.loads(line) for line in status_text.splitlines()]
-    known: dict[str, dict[str, str]] = {}
-    for event in events:
-        of_process = known.setdefault(event["process_name"], {})
-        of_process["start" if event["status"] == "Started" else "end"] = event["timestamp"]
-        of_process["status"] = event["status"]
-    if events[-1]["process_name"] == "*":
-        for of_process in known.values():
-            if of_process["status"] not in ("Failed", "Completed", "Terminated"):
-                of_process.update(status="Terminated", end=events[-1]["timestamp"])
-    rows = []
-    for line in info:
-        name, *others = line.values()
-        of_process = known[line["process_name"]]
-        rows.append([name, of_process["status"], of_process.get("start"), of_process.get("end"), *others[:4]])
-    return sorted(rows, key=lambda row: str(row[6]))
 
 
 @pytest.fixture
