@@ -9,6 +9,9 @@ import orjson
 
 Record = dict[str, Any]
 
+IMPORT = "import"
+"""What the origin of an imported run begins with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -20,7 +23,10 @@ class Run:
     experiment: str
     time: int
     origin: str = ""
-    """`api` if no collector has the run in its care: it is what came by REST (points.md), and state lines."""
+    """`api` if no collector has the run in its care: it is what came by REST (points.md), and state lines.
+
+    IMPORT and a digest of the files if it was imported from some.
+    """
 
 
 @dataclass(frozen=True, slots=True)

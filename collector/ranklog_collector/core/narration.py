@@ -31,10 +31,13 @@ class Narrator:
     presence: Presence
     _paths: dict[int, str] = field(default_factory=dict)
     _streams: dict[int, int] = field(default_factory=dict)
+    _is_imported: bool = False
 
     def tell(self, entry: journal.Entry) -> str | None:
         """The line for an entry, with its newline; None if it is of no interest to people."""
-        words = self._words(entry)
+        # Of an imported run there was no agent, and no collector.
+        is_told = not (self._is_imported and isinstance(entry, (journal.Node, journal.Stopped)))
+        words = self._words(entry) if is_told else None
         if words is None:
             return None
         return f"{iso(getattr(entry, 'time', 0))[:-7]}Z  {words}\n"
@@ -42,7 +45,7 @@ class Narrator:
     def _words(self, entry: journal.Entry) -> str | None:
         match entry:
             case journal.Run():
-                return f"run {entry.run_id} of experiment {entry.experiment}"
+                return self._run(entry)
             case journal.Node():
                 return self._node(entry)
             case journal.Process():
@@ -66,6 +69,10 @@ class Narrator:
                 return "the collector was shut down"
             case _:
                 return None
+
+    def _run(self, entry: journal.Run) -> str:
+        self._is_imported = entry.origin.startswith(journal.IMPORT)
+        return f"run {entry.run_id} of experiment {entry.experiment}" + (", imported" if self._is_imported else "")
 
     def _node(self, entry: journal.Node) -> str:
         node = self.presence.nodes.get(entry.node)

@@ -30,7 +30,6 @@ from ranklog_collector.store.durable import Durability
 from ranklog_collector.store.local import LocalStore
 from ranklog_collector.store.open_files import OpenFiles
 
-ORIGIN = "import"
 STAGING = ".importing"
 """Below the root: run folders that are being made. They are one level too deep to be taken for runs."""
 ACCOUNT = "logs/import.txt"
@@ -95,7 +94,7 @@ def prospect(request: Request) -> Prospect:
     folder = os.path.join(request.root, request.experiment, run_id)
     existing = _existing(request.root, run_id) or (folder if os.path.lexists(folder) else None)
     size = sum(file.size for file in gathered.files)
-    is_same = existing is not None and _origin(existing) == f"{ORIGIN} {digest}"
+    is_same = existing is not None and _origin(existing) == f"{journal.IMPORT} {digest}"
     files = len(gathered.files)
     return Prospect(run_id, folder, digest, planned, files, size, tuple(places), existing, is_same)
 
@@ -132,7 +131,7 @@ def load(found: Prospect, experiment: str, root: str) -> Done:
 
 def is_import(folder: str) -> bool:
     """Whether a run folder was made by an import."""
-    return _origin(folder).startswith(f"{ORIGIN} ")
+    return _origin(folder).startswith(f"{journal.IMPORT} ")
 
 
 def _naming(request: Request, tops: list[str]) -> Naming:
@@ -175,7 +174,7 @@ def _write(found: Prospect, experiment: str, staging: str, durability: Durabilit
         store.lock()
         for path in store.list():
             store.remove(path)  # of an import that was killed
-        run = journal.Run(1, found.run_id, experiment, planned.begun_ns, f"{ORIGIN} {found.digest}")
+        run = journal.Run(1, found.run_id, experiment, planned.begun_ns, f"{journal.IMPORT} {found.digest}")
         recorder = Recorder(store, run)
         recorder.begin(planned, f"{metadata.version('ranklog')}, by import")
         for copy in planned.copies:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ranklog_collector.importing.formats import cri, tags
 from ranklog_collector.importing.formats.found import File
+from ranklog_collector.importing.formats.xml_console import XmlConsole
 from ranklog_collector.importing.gather import read
 from ranklog_collector.importing.model import Coding
 
@@ -22,16 +23,16 @@ def pieces(
 
     `nodes` and `pids` are given what the tags tell of each rank.
     """
-    taggers: dict[str, tags.Tagged] = {}
+    taggers: dict[str, tags.Tagged | XmlConsole] = {}
     for stream, data, time_ns in _texts(files, coding, failed):
         if style is None:
             yield tags.Piece(None, stream, data, time_ns=time_ns)
             continue
-        tagger = taggers.setdefault(stream, tags.Tagged(style))
+        tagger = taggers.setdefault(stream, XmlConsole() if style.is_xml else tags.Tagged(style))
         yield from _placed(tagger.feed(data), stream, time_ns)
     for stream, tagger in taggers.items():
         yield from _placed(tagger.finish(), stream, None)
-        if nodes is not None and pids is not None:
+        if nodes is not None and pids is not None and isinstance(tagger, tags.Tagged):
             nodes |= tagger.nodes
             pids |= tagger.pids
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ranklog_collector.core.event_files import is_event_file
-from ranklog_collector.importing.formats import cri, messages, paths, ray, tags
+from ranklog_collector.importing.formats import cri, messages, paths, ray, tags, xml_console
 from ranklog_collector.importing.formats.found import End, Evidence, File, How
 from ranklog_collector.importing.gather import peek, read
 from ranklog_collector.importing.model import Coding, Console, ImportingError, Output, Pod, Survey
@@ -62,9 +62,9 @@ def survey(files: Sequence[File], format_name: str, rules: Sequence[re.Pattern[s
             left += 1
     if left:
         found.remarks.append(f"{left} other files, which are no logs by their names, are left out")
-    _take_launcher_pods(found)
     _listen_to_ranks(found)
     _check_is_one_job(found)
+    _take_launcher_pods(found)
     return found
 
 
@@ -117,9 +117,10 @@ def _read_console(
     if is_sure and not hint and console.coding is Coding.PLAIN:
         hint = "slurm"
     forced = format_name if format_name in tags.STYLES else ""
-    style = tags.detect(_decoded(sample, console.coding), forced or hint) or tags.detect(
-        _decoded(sample, console.coding)
-    )
+    decoded = _decoded(sample, console.coding)
+    style = tags.detect(decoded, forced or hint) or tags.detect(decoded)
+    if xml_console.looks_like(decoded):
+        style = tags.Style("openmpi", is_xml=True)
     if style is None and not hint and not is_sure and not (file.is_named and forced):
         return None
     scan = _Scan.of(console.files, console.coding, style, found.remarks)
@@ -214,17 +215,18 @@ class _Scan:
 
 
 def _take_launcher_pods(found: Survey) -> None:
-    """The pod in which mpirun ran is a console: the ranks' output is in it."""
-    pods, found.pods = found.pods, []
-    for pod in pods:
-        if pod.container.role != "launcher" or pod.container.is_sidecar:
-            found.pods.append(pod)
-            continue
+    """The pod in which mpirun ran is a console: the ranks' output is in it, and none in the workers' own logs."""
+    launchers = [pod for pod in found.pods if pod.container.role == "launcher" and not pod.container.is_sidecar]
+    for pod in launchers:
         console = Console(pod.files, Coding.CONTAINER, group=f"console {pod.files[0].path}")
         sample = peek(pod.files[-1], 0, SAMPLE_BYTES)
         read_one = _read_console(console, sample, AUTO, set(), found, is_sure=True)
         assert read_one is not None
         found.consoles.append(read_one)
+    if launchers:
+        others = [pod for pod in found.pods if pod not in launchers]
+        found.logs += [(file, pod.container.pod) for pod in others for file in pod.files]
+        found.pods = []
 
 
 def _listen_to_ranks(found: Survey) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ranklog_collector.core.event_files import is_event_file
 from ranklog_collector.errors import StoreFullError
 from ranklog_collector.importing import gather
 from ranklog_collector.importing.load import ACCOUNT, Done, Prospect, Request, load, prospect
@@ -18,6 +20,7 @@ from ranklog_collector.importing.model import ImportingError
 from ranklog_collector.importing.recorder import Recorder
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.processes import ProcessState, processes
+from ranklog_collector.reading.rebuild import rebuild
 from ranklog_collector.reading.runs import find_runs
 from ranklog_collector.reading.verify import verify
 
@@ -95,6 +98,17 @@ def test_the_launchers_exit_code_tells_the_rest(source: Path, root: Path, exit_c
     folder = read(take(root, source, exit_code=exit_code))
     assert folder.state.state == state
     assert {one.exit for one in processes(folder.state)} == ({"0"} if exit_code == 0 else {""})
+
+
+def test_the_derived_files_are_those_that_the_journal_makes(source: Path, root: Path) -> None:
+    done = take(root, two_ranks(source))
+    assert not any(rebuild(read(done)).values())
+    story = Path(done.folder, "overall/execution.txt").read_text().splitlines()
+    assert story[0].endswith(", imported")
+    assert any(line.endswith("rank_1 on node node1 has failed: signal 9 (SIGKILL)") for line in story)
+    assert not any("joined" in line or "collector" in line for line in story)
+    status = Path(done.folder, "azureml-logs/process_status.json").read_text()
+    assert [json.loads(line)["status"] for line in status.splitlines()] == ["Started", "Started", "Failed", "Failed"]
 
 
 def test_the_same_files_have_the_same_id_wherever_they_are(source: Path, root: Path, tmp_path: Path) -> None:
@@ -225,6 +239,48 @@ def test_pods_of_several_jobs_are_not_thrown_together(source: Path, root: Path) 
     put(pods(source), {"ml_other-0_aa/main/0.log": b"2026-11-24T10:00:01Z stdout F hi\n"})
     with pytest.raises(ImportingError, match=r"several jobs of Kubernetes \(ml/other, ml/train\)"):
         look(root, source)
+
+
+def test_the_pod_that_ran_mpirun_has_the_ranks_output(source: Path, root: Path) -> None:
+    lines = (b"[1,0]<stdout>:zero", b"[1,1]<stdout>:one", b"mpirun said")
+    data = b"".join(b"2026-11-24T10:00:01Z stdout F %b\n" % line for line in lines)
+    put(source, {"ml_train-launcher-x8k2p_0a/mpi/0.log": data})
+    put(source, {f"ml_train-worker-{rank}_0{rank}/mpi/0.log": b"" for rank in (0, 1)})
+    done = take(root, source)
+    assert Path(done.folder, "azureml-logs/70_mpi_log.txt").read_bytes() == b"mpirun said\n"
+    texts = [path.read_bytes() for path in sorted(Path(done.folder).rglob("70_driver_log_?.txt"))]
+    assert b"one\n" in texts
+    assert b"zero\n" in texts
+
+
+def ray_session(folder: Path) -> Path:
+    logs = folder / "session_2026-11-24_15-22-32_972402_12085/logs"
+    worker = f"worker-{'ab' * 28}-01000000"
+    put(logs, {f"{worker}-101.out": ":job_id:01000000\nhello\n", f"{worker}-101.err": "", f"{worker}-102.out": "x\n"})
+    failure = '{"label":"RAY_WORKER_FAILURE","message":"Worker PID: 102 SYSTEM_ERROR","timestamp":7}\n'
+    node = "Raylet started. node_manager address: 10.0.0.7:0 object_manager address: 10.0.0.7:1 hostname: gpu7\n"
+    put(logs, {"events/event_RAYLET.log": failure, "raylet.out": node, "gcs_server.out": "gcs\n"})
+    return put(logs, {f"python-core-worker-{'ab' * 28}_101.log": "Disconnect, exit_type=INTENDED_USER_EXIT, …\n"})
+
+
+def test_a_ray_session_has_workers_without_ranks_on_its_node(source: Path, root: Path) -> None:
+    folder = read(take(root, ray_session(source)))
+    found = [(one.name, one.node, one.ip, one.exit, one.state) for one in processes(folder.state)]
+    assert found == [
+        ("process_101", "gpu7", "10.0.0.7", "0", ProcessState.COMPLETED),
+        ("process_102", "gpu7", "10.0.0.7", "", ProcessState.TERMINATED),
+    ]
+    assert folder.state.state == "failed"
+    assert (Path(folder.path) / "azureml-logs/70_driver_log_pid101.txt").read_text() == ":job_id:01000000\nhello\n"
+    assert (Path(folder.path) / "logs/gcs_server.out").read_text() == "gcs\n"
+
+
+def test_tensorboards_files_among_the_output_are_the_runs(source: Path, root: Path) -> None:
+    put(source, {"rank_0.log": "x\n", "runs/exp/events.out.tfevents.1795536245.host.24538.0": NOISE})
+    folder = read(take(root, source))
+    assert [stream.path for stream in folder.state.streams.values() if is_event_file(stream.path)] == [
+        "logs/runs/exp/events.out.tfevents.1795536245.host.24538.0"
+    ]
 
 
 # ---- hostile sources ------------------------------------------------------------------------------------------------

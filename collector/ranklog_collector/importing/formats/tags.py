@@ -69,6 +69,7 @@ class Style:
 
     Of Open MPI's it belongs to the tag. PyTorch itself writes `[rank3]: `, which then is the rank's own text.
     """
+    is_xml: bool = False
     is_local: bool = False
     """Whether the ranks are those of one node, counted from 0."""
 
@@ -89,7 +90,8 @@ def detect(sample: bytes, launcher: str = "") -> Style | None:
         # Numbers in the program's own output are no ranks: those are all there are from 0 on.
         is_dense = set(ranks) == set(range(max(ranks, default=0) + 1)) or launcher == name or name == "torchrun"
         if ranks and is_dense and len(ranks) > _SHARE_OF_TAGGED * len(lines):
-            return Style(name, _is_blank_after(name, lines), name == "torchrun" and _ROLE.search(sample) is not None)
+            is_local = name == "torchrun" and _ROLE.search(sample) is not None
+            return Style(name, _is_blank_after(name, lines), is_local=is_local)
     return None
 
 
