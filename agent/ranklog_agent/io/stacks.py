@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ranklog import layout
 from ranklog_agent.core.stacks import Result, Thread, from_faulthandler, from_gdb, from_kernel, from_py_spy
@@ -110,7 +110,10 @@ def _by_py_spy(pid: int, manner: Manner) -> Result:
         return Result("py-spy", threads)
     if any(word in errors.lower() for word in DENIED):
         return Result(error="py-spy may not look into it: ptrace is not permitted (docs/how-to/hangs.md)")
-    return Result(error=f"py-spy: {errors.strip().partition(chr(10))[0].removeprefix('Error: ') or 'no answer'}")
+    said = f"py-spy: {errors.strip().partition(chr(10))[0].removeprefix('Error: ') or 'no answer'}"
+    if manner.is_native:  # which it cannot do of every program
+        return _by_py_spy(pid, replace(manner, is_native=False)).but(said)
+    return Result(error=said)
 
 
 # ---- faulthandler ---------------------------------------------------------------------------------------------------
