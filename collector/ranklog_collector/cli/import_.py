@@ -185,8 +185,9 @@ def _what(found: Prospect) -> str:
 
 
 def _who(planned: Plan) -> str:
-    ranks = {one.record["rank"] for one in planned.processes if "rank" in one.record}
-    others = sum("rank" not in one.record for one in planned.processes)
+    own = [one.record for one in planned.processes if one.record["role"] != "launcher"]
+    ranks = {record["rank"] for record in own if "rank" in record}
+    others = sum("rank" not in record for record in own)
     parts = [f"{len(ranks)} rank{'s' * (len(ranks) != 1)}"] if ranks or not others else []
     parts += [f"{others} process{'es' * (others != 1)} without a rank"] if others else []
     return f"{', '.join(parts)} on {len(planned.nodes)} node{'s' * (len(planned.nodes) != 1)}"
@@ -195,6 +196,8 @@ def _who(planned: Plan) -> str:
 def _row(planned: Plan, process: Process) -> dict[str, object]:
     record = process.record
     name = f"rank {record['rank']}" if "rank" in record else f"pid {record.get('pid')}"
+    if record["role"] == "launcher":
+        name = "launcher"
     end = process.end or {}
     how = end.get("signal_name") or ("not known" if end.get("exit_code") is None else f"exit code {end['exit_code']}")
     sources = [

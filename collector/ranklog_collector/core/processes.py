@@ -223,7 +223,7 @@ class Processes:
         rank = None if process.is_launcher else process.rank
         process.life = self.lives.place(rank, world_size, process.started_ns)
         if process.is_launcher:
-            process.name = f"launcher_{process.pid}"
+            process.name = process.key if process.pid is None else f"launcher_{process.pid}"
             return process
         base = self._base_name(process)
         self._names[base] += 1

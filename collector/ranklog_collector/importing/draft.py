@@ -25,7 +25,7 @@ class Found:
     attempt: int = 0
     pid: int | None = None
     launcher: str = "none"
-    hostname: str = ""
+    is_launcher: bool = False
     began_ns: list[int] = field(default_factory=list)
     spoke_ns: list[int] = field(default_factory=list)
     raised_ns: int | None = None
@@ -43,7 +43,7 @@ class Draft:
     placing: Placing
     processes: dict[Key, Found] = field(default_factory=dict)
     copies: list[tuple[Key, str, list[File]]] = field(default_factory=list)
-    splits: list[tuple[Console, dict[tuple[int | None, str], tuple[Key | None, str]]]] = field(default_factory=list)
+    splits: list[tuple[Console, dict[tuple[int | None, str], tuple[Key, str]]]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -78,9 +78,7 @@ class Streams:
             for console, targets in self.draft.splits
         ]
 
-    def _of(self, key: Key | None, role: str) -> Stream:
-        if key is None:
-            return Stream(self.nodes[0], role)
+    def _of(self, key: Key, role: str) -> Stream:
         process = self.draft.processes[key]
         return Stream(process.node, role, process.key)
 

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ranklog_collector.core.layout import INTERNAL
 from ranklog_collector.importing.formats.found import File
 from ranklog_collector.importing.model import ImportingError
 
@@ -39,6 +40,8 @@ def gather(places: list[str]) -> Gathered:
             status = os.stat(real)
         except OSError as error:
             raise ImportingError(f"{place} cannot be read: {error.strerror}") from error
+        if stat.S_ISDIR(status.st_mode) and _is_run(real, ""):
+            raise ImportingError(f"{place} is a run folder already")
         if stat.S_ISDIR(status.st_mode):
             _walk(real, _index(real, gathered.tops), gathered, seen)
         elif stat.S_ISREG(status.st_mode):
@@ -47,6 +50,10 @@ def gather(places: list[str]) -> Gathered:
         else:
             raise ImportingError(f"{place} is neither a folder nor a file")
     return gathered
+
+
+def _is_run(where: str, name: str) -> bool:
+    return os.path.lexists(os.path.join(where, name, INTERNAL))
 
 
 def _index(top: str, tops: list[str]) -> int:
@@ -61,7 +68,8 @@ def _walk(top: str, place: int, gathered: Gathered, seen: set[tuple[int, int]]) 
 
     links = others = 0
     for where, folders, names in os.walk(top, onerror=failed):
-        folders.sort()
+        # Run folders are not to be imported once more, should they be below the same folder.
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is_run(where, name))
         links += sum(os.path.islink(os.path.join(where, name)) for name in folders)
         for name in sorted(names):
             path = os.path.join(where, name)

@@ -111,15 +111,24 @@ class Placing:
                     )
                 taken[rank] = group
         self.bases = told
-        for console in self.survey.consoles:
-            if console.style is not None and console.style.is_local and console.group not in told:
-                others = {told[group] for group in folders if self._is_beside(group, console.file)}
-                if len(self.survey.consoles) > 1 and len(others) != 1:
-                    raise ImportingError(
-                        f"{console.file.path} tells local ranks only, and nothing tells of which node it is; "
-                        "leave it out, or say so with --node NAME=FILE, one for each node in the order of ranks"
-                    )
-                self.bases[console.group] = others.pop() if len(others) == 1 else 0
+        self._find_bases_of_consoles(folders)
+
+    def _find_bases_of_consoles(self, folders: dict[str, int]) -> None:
+        """Consoles with local ranks: of the folder beside, else in the order in which the user has named them."""
+        local = [one for one in self.survey.consoles if one.style is not None and one.style.is_local]
+        base = 0
+        order = [path for path, _ in self.naming.folders]
+        for console in sorted(local, key=lambda one: order.index(one.file.path) if one.file.path in order else -1):
+            beside = {self.bases[group] for group in folders if self._is_beside(group, console.file)}
+            if console.group not in self.bases and len(beside) == 1:
+                self.bases[console.group] = beside.pop()
+            elif console.group not in self.bases and len(local) > 1 and console.file.path not in order:
+                raise ImportingError(
+                    f"{console.file.path} tells local ranks only, and nothing tells of which node it is; leave it out, "
+                    "or say so with --node NAME=FILE, one for each node in the order of ranks"
+                )
+            self.bases.setdefault(console.group, base)
+            base = self.bases[console.group] + max((rank for rank, _ in console.ranks), default=-1) + 1
 
     def _is_beside(self, group: str, file: File) -> bool:
         return any(one.writer.group == group and one.file.place == file.place for one in self.survey.outputs)
@@ -150,6 +159,9 @@ class Placing:
                 node = by_base.get(base, "") or self.evidence.nodes.get(base, "")
             if node:
                 self._group_nodes[group] = node
+        for console in self.survey.consoles:
+            if named := self.naming.node_of(console.file.path):
+                self._group_nodes[console.group] = named
         for group in _sizes(self.survey.outputs):
             if len(_sizes(self.survey.outputs)) > 1:
                 self._group_nodes.setdefault(group, group)

@@ -94,7 +94,7 @@ def _take_pods(draft: Draft) -> None:
         else:
             process.began_ns.append(pod.times[0])
             process.spoke_ns.append(pod.times[1])
-        targets: dict[tuple[int | None, str], tuple[Key | None, str]] = {
+        targets: dict[tuple[int | None, str], tuple[Key, str]] = {
             (None, stream): (key, stream) for stream in ("stdout", "stderr")
         }
         draft.splits.append((Console(pod.files, Coding.CONTAINER, group=container.pod), targets))
@@ -106,11 +106,18 @@ def _take_consoles(draft: Draft) -> None:
         is_mpi = console.launcher in _MPI
         base = draft.placing.bases.get(console.group, 0) if console.style and console.style.is_local else 0
         own = "launcher_log" if is_mpi and (console.style or (in_files and not console.repeats_ranks)) else ""
-        targets: dict[tuple[int | None, str], tuple[Key | None, str]] = {
-            (None, "stdout"): (None, own or "launcher_stdout")
+        launcher: Key = (console.group, 0)
+        draft.processes[launcher] = Found(
+            draft.placing.group_node(console.group), launcher=console.launcher, is_launcher=True
+        )
+        targets: dict[tuple[int | None, str], tuple[Key, str]] = {
+            (None, "stdout"): (launcher, own or "launcher_stdout")
         }
         if console.coding is Coding.CONTAINER:
-            targets[None, "stderr"] = (None, own or "launcher_stderr")
+            targets[None, "stderr"] = (launcher, own or "launcher_stderr")
+        spans: list[tuple[int, int]] = _spans(console)
+        draft.processes[launcher].began_ns += [began for began, _ in spans]
+        draft.processes[launcher].spoke_ns += [ended for _, ended in spans]
         for rank, stream in sorted(console.ranks):
             key: Key = (rank + base, 0)
             if key in in_files:
@@ -118,15 +125,19 @@ def _take_consoles(draft: Draft) -> None:
             node = draft.placing.group_node(console.group) or draft.placing.node_of_rank(rank + base)
             process = draft.processes.setdefault(key, Found(node, rank + base, launcher=console.launcher))
             process.local_rank = rank if console.style and console.style.is_local else None
-            if console.local_ns is None:
-                for file in console.files:
-                    _note_times(process, file)
-            else:
-                zone = zone_ns(console.local_ns[1], console.file.mtime_ns)
-                process.began_ns.append(console.local_ns[0] - zone)
-                process.spoke_ns.append(console.local_ns[1] - zone)
+            process.began_ns += [began for began, _ in spans]
+            process.spoke_ns += [ended for _, ended in spans]
             targets[rank, stream] = (key, stream)
         draft.splits.append((console, targets))
+
+
+def _spans(console: Console) -> list[tuple[int, int]]:
+    """From when to when a console was written: by the clock that stands in it, else as its files tell."""
+    if console.local_ns is None:
+        return [(file.began_ns or file.mtime_ns, file.mtime_ns) for file in console.files]
+    first, last = console.local_ns
+    zone = zone_ns(last, console.file.mtime_ns)
+    return [(first - zone, last - zone)]
 
 
 def _take_errors(draft: Draft) -> None:
@@ -179,7 +190,8 @@ def _whose(draft: Draft, end: End, failures: dict[str, int]) -> Found | None:
         key: Key = (end.rank, _last_attempt(draft, end.rank))
         node = end.node or draft.placing.node_of_rank(end.rank)
         return draft.processes.setdefault(key, Found(node, end.rank, end.local_rank, key[1]))
-    here = [one for one in draft.processes.values() if end.group or one.node == end.node]
+    own = [one for one in draft.processes.values() if not one.is_launcher]
+    here = [one for one in own if end.group or one.node == end.node]
     named = [one for one in here if one.pid is not None and one.pid == end.pid]
     if len(named) == 1:
         return named[0]
@@ -203,11 +215,16 @@ def _finished(draft: Draft, exit_code: int | None) -> Plan:
     all_files = [file for files in _files(draft) for file in files]
     ranks = [process.rank for process in draft.processes.values() if process.rank is not None]
     world = max(ranks) + 1 if ranks and max(ranks) < _SPARSE * len(set(ranks)) else None
-    begun_ns = (
-        min(process.began_ns[0] for process in draft.processes.values() if process.began_ns)
-        if any(process.began_ns for process in draft.processes.values())
-        else min(file.mtime_ns for file in all_files)
-    )
+    times = [time for process in draft.processes.values() for time in process.began_ns]
+    begun_ns = min(times or [file.mtime_ns for file in all_files])
+    at_home = next((one.node for one in _in_order(draft) if not one.is_launcher), UNKNOWN)
+    for process in draft.processes.values():
+        # A launcher that does not say where it runs is taken to be with its first rank, as most are.
+        process.node = process.node or at_home
+    spoke = [time for process in draft.processes.values() for time in process.spoke_ns]
+    for process in draft.processes.values():
+        # Of whom there is no output, at least the launcher has spoken.
+        process.spoke_ns = process.spoke_ns or [max(spoke, default=begun_ns)]
     processes = [_process(draft, one, world, begun_ns, exit_code) for one in _in_order(draft)]
     # Lines that have a time of their own know better than their file, which may be a copy.
     timed = [pod.files for pod in survey.pods if pod.times is not None]
@@ -242,46 +259,58 @@ def _files(draft: Draft) -> Iterable[tuple[File, ...]]:
 def _in_order(draft: Draft) -> list[Found]:
     """By attempt, so that a later one is known as such."""
     return sorted(
-        draft.processes.values(), key=lambda one: (one.attempt, one.rank is None, one.rank or 0, one.pid or 0)
+        draft.processes.values(),
+        key=lambda one: (one.attempt, one.is_launcher, one.rank is None, one.rank or 0, one.pid or 0),
     )
 
 
 def _process(draft: Draft, found: Found, world: int | None, begun_ns: int, exit_code: int | None) -> Process:
     start_ns = min(found.began_ns, default=begun_ns)
     taken = {one.key for one in draft.processes.values() if one.node == found.node}
-    key = process_key(found.rank, found.pid or 0, start_ns)
+    key = "launcher" if found.is_launcher else process_key(found.rank, found.pid or 0, start_ns)
     found.key = next(name for n in range(len(taken) + 1) if (name := key if not n else f"{key}-{n}") not in taken)
     record: dict[str, Any] = {
         "version": 1,
         "key": found.key,
         "start_ns": start_ns,
         "hostname": "" if found.node == UNKNOWN else found.node,
-        "role": "rank" if found.rank is not None else "process",
+        "role": _role(found),
         "launcher": found.launcher,
         "restart": found.attempt,
         "pid": found.pid,
         "rank": found.rank,
         "local_rank": found.local_rank,
-        "world_size": world,
+        "world_size": None if found.is_launcher else world,
     }
     record = {name: value for name, value in record.items() if value is not None}
-    ended_ns = max(start_ns, _ended_ns(found, begun_ns))
-    how = found.end.how if found.end is not None else How(0) if exit_code == 0 else None
+    ended_ns = max(start_ns, _ended_ns(found))
+    how = found.end.how if found.end is not None else _by_exit_code(found, exit_code)
     if how is None:
         return Process(found.node, found.key, record, ended_ns, is_gone=found.end is not None)
-    end: dict[str, Any] = {"version": 1, "key": found.key, "end_ns": ended_ns}
+    end: dict[str, Any] = {"version": 1, "key": found.key, "end_ns": ended_ns, "max_rss_bytes": None}
     end |= {"exit_code": how.exit_code, "signal": how.signal}
     if how.signal is not None:
         end |= {"signal_name": _signal_name(how.signal), "oom_killed": how.oom_killed or None}
     return Process(found.node, found.key, record, ended_ns, end)
 
 
-def _ended_ns(found: Found, begun_ns: int) -> int:
+def _role(found: Found) -> str:
+    return "launcher" if found.is_launcher else "process" if found.rank is None else "rank"
+
+
+def _by_exit_code(found: Found, exit_code: int | None) -> How | None:
+    """What the launcher's exit code tells: of itself all, of its ranks only that none has failed."""
+    if exit_code is not None and (found.is_launcher or exit_code == 0):
+        return How(exit_code)
+    return None
+
+
+def _ended_ns(found: Found) -> int:
     """As exactly as it is known: launchers tell whole seconds, files more, if they are of the same second."""
     told = found.end.time_ns if found.end is not None else None
-    known = [time for time in (found.raised_ns, max(found.spoke_ns, default=None)) if time is not None]
+    known = [time for time in (found.raised_ns, max(found.spoke_ns)) if time is not None]
     if told is None:
-        return known[0] if known else max(found.began_ns, default=begun_ns)
+        return known[0]
     return next((time for time in known if told <= time < told + SECOND_NS), told)
 
 
@@ -298,9 +327,9 @@ def _state(draft: Draft, exit_code: int | None) -> str:
         return "failed"
     if evidence.was_canceled:
         return "canceled"
-    last = {
-        process.rank if process.rank is not None else index: process for index, process in enumerate(_in_order(draft))
-    }
+    own = [process for process in _in_order(draft) if not process.is_launcher]
+    # A rank that was started again counts by its last attempt.
+    last = {process.rank if process.rank is not None else f"{at}": process for at, process in enumerate(own)}
     ends = [process.end for process in last.values()]
     if exit_code == 0 or (ends and all(end is not None and end.how == How(0) for end in ends)):
         return "completed"

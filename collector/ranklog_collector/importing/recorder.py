@@ -49,9 +49,13 @@ class Recorder:
         key = self._folder.key(copy.stream)
         for file in copy.files:
             sink = _Sink(self._folder, self._folder.open(key, file, is_same=True))
+            size = 0
             try:
                 for data in read_raw(file):
                     sink.write(data, None)
+                    size += len(data)
+                if size != file.size:
+                    self.remarks.append(f"{file.path} changed while it was read: import it again when it is complete")
             except OSError as error:
                 sink.gap(self._cannot(file, error))
             sink.end(file.mtime_ns)

@@ -69,9 +69,10 @@ def test_a_dry_run_shows_all_and_makes_nothing(invoke: Invoke, tmp_path: Path) -
         ["PROCESS", "NODE", "PID", "END", "FROM"],
         ["rank", "0", "unknown", "not", "known", "log/1/rank.0/stdout"],
         ["rank", "1", "node1", "7", "SIGKILL", "log/1/rank.1/stdout"],
+        ["launcher", "unknown", "not", "known", "mpirun.txt"],
     ]
     told = json.loads(invoke("job", "--dry-run", "--run", "r1", "--json").output)
-    assert (told["run_id"], told["state"], len(told["processes"])) == ("r1", "failed", 2)
+    assert (told["run_id"], told["state"], len(told["processes"])) == ("r1", "failed", 3)
     assert not (tmp_path / "runs").exists()
 
 

@@ -86,7 +86,8 @@ def test_bytes_are_taken_over_exactly_and_the_source_is_left_alone(source: Path,
 
 def test_ends_that_the_launcher_told_are_states_and_others_are_not_made_up(source: Path, root: Path) -> None:
     folder = read(take(root, two_ranks(source)))
-    unknown, killed = processes(folder.state)
+    unknown, killed, launcher = processes(folder.state)
+    assert (launcher.name, launcher.exit) == ("launcher", "")
     assert (killed.state, killed.signal, killed.node, killed.pid) == (ProcessState.FAILED, 9, "node1", 7)
     assert (unknown.state, unknown.exit, unknown.node) == (ProcessState.TERMINATED, "", "unknown")
     assert folder.state.state == "failed"
@@ -283,6 +284,37 @@ def test_tensorboards_files_among_the_output_are_the_runs(source: Path, root: Pa
     ]
 
 
+TAGGED = "[default0]:zero here\n[default1]:one here\n"
+
+
+def test_consoles_of_torchruns_are_told_apart_by_the_user_if_by_nothing_else(source: Path, root: Path) -> None:
+    put(source, {"a.txt": TAGGED, "b.txt": TAGGED})
+    with pytest.raises(ImportingError, match="--node NAME=FILE"):
+        look(root, source)
+    nodes = (("n0", str(source / "b.txt")), ("n1", str(source / "a.txt")))
+    folder = read(take(root, source, nodes=nodes))
+    ranks = [(one.rank, one.node) for one in processes(folder.state) if one.rank is not None]
+    assert ranks == [(0, "n0"), (1, "n0"), (2, "n1"), (3, "n1")]
+
+
+def test_run_folders_and_hidden_ones_are_not_imported_again(source: Path) -> None:
+    first = look(source / "runs", two_ranks(source))
+    done = load(first, "default", str(source / "runs"))
+    put(source, {".git/rank_7.log": "x\n"})
+    assert look(source / "runs", source).is_same
+    with pytest.raises(ImportingError, match="is a run folder already"):
+        look(source / "runs", Path(done.folder))
+
+
+def test_a_file_that_still_grows_is_told(source: Path, root: Path) -> None:
+    found = look(root, two_ranks(source))
+    with (source / "log/1/rank.0/stdout").open("a") as file:
+        file.write("more\n")
+    done = load(found, "default", str(root))
+    assert any("changed while it was read" in remark for remark in done.remarks)
+    assert verify(read(done)).is_intact
+
+
 # ---- hostile sources ------------------------------------------------------------------------------------------------
 
 
@@ -297,7 +329,7 @@ def test_links_pipes_and_strange_names_do_no_harm(source: Path, root: Path, tmp_
     (source / os.fsdecode(b"not\xffutf8.log")).write_text("y\n")
     found = look(root, source)
     done = load(found, "default", str(root))
-    assert {one.rank for one in processes(read(done).state)} == {0, 1}
+    assert {one.rank for one in processes(read(done).state)} == {0, 1, None}
     assert verify(read(done)).is_intact
     assert b"not yours" not in b"".join(data for data, _ in snapshot(Path(done.folder)).values())
     told = "\n".join(found.plan.remarks)
