@@ -79,6 +79,7 @@ def _sign(folder: RunFolder, stream: Stream, speaker: str, moments: Moments, fou
         moment,
         found.match.facts,
         signature.is_timeout,
+        signature.is_launchers,
         found.is_traceback and not found.is_thread,
         found.lines_after,
     )

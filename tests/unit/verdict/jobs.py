@@ -79,7 +79,7 @@ def process(
         exit=exit_,
         exit_code=code,
         signal=signal,
-        started_ns=ns(0),
+        started_ns=ns(facts.pop("start", 0)),
         ended_ns=None if end is None else ns(end),
         ended=None if end is None else _moment(end, node, 0.02),
         asked_signal=None if asked is None else 15,
@@ -139,6 +139,7 @@ def _heard(name: str, said: Sequence[Said], node: int) -> tuple[list[Sign], tupl
             _moment(time_of(found.start), node, 0.05),
             found.match.facts,
             found.match.signature.is_timeout,
+            found.match.signature.is_launchers,
             found.is_traceback,
             found.lines_after,
         )

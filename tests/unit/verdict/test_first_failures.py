@@ -171,7 +171,7 @@ def test_a_launcher_that_kills_the_others_decides_no_tie_among_the_killed() -> N
 
 
 def test_a_launcher_that_knows_only_pids_decides_a_tie() -> None:
-    crashed = [rank(one, steps(), end=10 + one / 1000, signal=11, exec_pid=1200 + one) for one in range(4)]
+    crashed = [rank(one, steps(), end=10 + one / 1000, signal=11, node=1, exec_pid=1200 + one) for one in range(4)]
     said = (10.2, "=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   PID 1202 RUNNING AT node1")
     found = verdict(crashed, mpirun(said, end=10.5, code=9))
     assert named(found) == ["rank_2"]
@@ -180,9 +180,39 @@ def test_a_launcher_that_knows_only_pids_decides_a_tie() -> None:
 
 def test_a_pid_that_is_on_two_nodes_is_the_named_nodes() -> None:
     ranks = [rank(one, steps(), end=10 + one / 1000, signal=11, pid=20) for one in (1, 3)]
-    others = [rank(one, steps(), end=10.5, signal=9) for one in (0, 2)]
-    found = verdict([*ranks, *others], mpirun((10.2, "=   PID 20 RUNNING AT node1"), end=10.5, code=9))
+    found = verdict(ranks, mpirun((10.2, "=   PID 20 RUNNING AT node1"), end=10.5, code=9))
+    (first, second) = found.culprits
+    assert (first.quotes, second.quotes[0].text) == ((), "=   PID 20 RUNNING AT node1")
+
+
+def test_a_launcher_decides_nothing_between_nodes_since_it_hears_of_its_own_sooner() -> None:
+    crashed = [rank(one, steps(), end=10 + one / 1000, signal=11) for one in (0, 2)]
+    said = (10.2, "mpirun noticed that process rank 0 with PID 1300 on node node0 exited on signal 11.")
+    found = verdict([*crashed, *victims(1, 3)], mpirun(said, end=10.5, code=139))
+    assert (named(found), found.is_tie) == (["rank_0", "rank_2"], True)
+
+
+def test_what_a_launcher_repeats_of_its_ranks_is_no_evidence_of_its_own() -> None:
+    copy = (9.5, RAISED.format(error="ValueError: of somebody") + "Connection closed by peer [10.77.0.10]:1")
+    found = verdict([*victims(0, 1, 2), ROOTS["segv"][0]], mpirun(copy, end=10.5, code=139))
     assert named(found) == ["rank_3"]
+
+
+def test_of_ranks_that_were_not_captured_the_launcher_names_one() -> None:
+    said = (
+        10,
+        "mpirun noticed that process rank 3 with PID 1349 on node node1 exited on signal 11 (Segmentation fault).",
+    )
+    found = verdict([], mpirun(said, end=10.2, code=139), world_size=None)
+    (culprit,) = found.culprits
+    assert (culprit.name, culprit.rank, culprit.pid, culprit.hostname) == ("rank_3", 3, 1349, "node1")
+    assert found.category is Category.CRASH
+
+
+@pytest.mark.parametrize("error", ["ConnectionResetError: [Errno 104] Connection reset by peer", "BrokenPipeError: x"])
+def test_pythons_own_connection_errors_are_consequences(error: str) -> None:
+    ranks = [rank(one, (9.9, RAISED.format(error=error)), end=10.3, code=1) for one in range(3)]
+    assert named(verdict([*ranks, ROOTS["exit 3"][0]])) == ["rank_3"]
 
 
 def test_all_killed_at_once_accuses_nobody() -> None:
@@ -293,10 +323,17 @@ def test_of_a_normal_end_nobody_is_accused_who_was_quicker() -> None:
 
 def test_restarts_are_judged_each_for_itself() -> None:
     first = [rank(0, steps(), end=10, code=3), rank(1, steps(), end=10.5, signal=15, asked=10.4)]
-    second = [rank(one, (20, "step 9"), (30, "done"), end=31, code=0, life=1) for one in range(2)]
+    second = [rank(one, (20, "step 9"), (30, "done"), end=31, code=0, life=1, start=15) for one in range(2)]
     found = verdict([*first, *second], state="completed")
     assert (found.status, found.attempt) == (Status.FINE, 1)
     assert any(one.startswith("attempt 0: rank 0 ") for one in found.remarks)
+
+
+def test_processes_that_run_beside_each_other_are_of_one_life() -> None:
+    inner = [rank(one, steps(), end=10, signal=11 if one == 0 else 15) for one in range(2)]
+    outer = [rank(one, end=10.1, code=139 if one == 0 else 143, life=1, start=0.1) for one in range(2)]
+    found = verdict([*inner, *outer])
+    assert (found.attempt, {one.rank for one in found.culprits}) == (None, {0})
 
 
 def test_a_single_process_that_fails_is_named() -> None:

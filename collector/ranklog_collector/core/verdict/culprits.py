@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Machine, Member, Moment
 from ranklog_collector.core.verdict.finding import Category, Culprit, Quote
-from ranklog_collector.core.verdict.first import Candidate, confirming
+from ranklog_collector.core.verdict.launchers import Candidate, confirming
 from ranklog_collector.core.verdict.standstill import Suspects
 from ranklog_collector.core.verdict.words import (
     called,
@@ -20,6 +20,7 @@ from ranklog_collector.core.verdict.words import (
     several,
     short,
     span_text,
+    without_numbers,
 )
 
 ALIKE = frozenset((Category.IMPORT, Category.USAGE))
@@ -105,7 +106,7 @@ def headline(case: Case, culprits: Sequence[Culprit], is_tie: bool, note: str = 
     who = several(culprits, _ranks(case))
     times = [one.time_ns for one in culprits if one.time_ns is not None]
     spread = f", {span_text(max(times) - min(times))} apart" if len(times) > 1 else ""
-    if is_tie and len({one.summary for one in culprits}) > 1:
+    if is_tie and len({without_numbers(one.summary) for one in culprits}) > 1:
         return f"{who}: one of them was first ({called(first)} {first.summary}){_at(first)}{spread}{note}"
     tie = ": nobody can tell which was first" if is_tie and first.category not in ALIKE else ""
     return f"{who} {plural(first.summary, len(culprits))}{_at(first)}{spread}{tie}{note}"

@@ -9,7 +9,8 @@ from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of
 from ranklog_collector.core.verdict.events import Case, Weight
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Consequence, Culprit, Status, Verdict
-from ranklog_collector.core.verdict.first import Candidate, Choice, early_exits, first_complaint
+from ranklog_collector.core.verdict.first import Choice, early_exits, first_complaint
+from ranklog_collector.core.verdict.launchers import Candidate
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
 from ranklog_collector.core.verdict.words import clock_text, introduced, plural, several, span_text, without_numbers
 

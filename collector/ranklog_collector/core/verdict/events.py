@@ -194,6 +194,12 @@ class Case:
     events: tuple[Event, ...]
     complaints: tuple[Complaint, ...]
     launcher_signs: tuple[Sign, ...]
+    """What only launchers, schedulers and the kernel say; else a launcher's output is a copy of the ranks'."""
+
+    @property
+    def is_uncaptured(self) -> bool:
+        """Whether the members are launchers: of their ranks nothing was recorded."""
+        return bool(self.members) and all(one.is_launcher for one in self.members)
 
     @property
     def completed(self) -> tuple[Member, ...]:

@@ -50,6 +50,8 @@ class Sign:
     moment: Moment
     facts: Mapping[str, str] = field(default_factory=dict)
     is_timeout: bool = False
+    is_launchers: bool = False
+    """As of a signature."""
     is_traceback: bool = False
     lines_after: int = 0
     """How many lines came after it in its stream."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ranklog_collector.core.verdict.endings import of_choice, of_complaints, of_nothing
 from ranklog_collector.core.verdict.events import Case, sort_out
-from ranklog_collector.core.verdict.evidence import Evidence, Sign
+from ranklog_collector.core.verdict.evidence import Evidence, Member
 from ranklog_collector.core.verdict.finding import Status, Verdict
 from ranklog_collector.core.verdict.first import candidates, choose
 from ranklog_collector.core.verdict.living import of_live
@@ -20,25 +20,43 @@ from ranklog_collector.core.verdict.next_steps import next_steps
 
 def judge(evidence: Evidence) -> Verdict:
     """Tell why a run is as it is."""
-    lives = sorted({one.life for one in evidence.members})
-    last = lives[-1] if lives else 0
-    verdict = _judge_life(evidence, last, is_last=True)
+    lives = _lives(evidence)
+    verdict = _judge_life(evidence, lives, len(lives) - 1)
     remarks = [*evidence.remarks, *verdict.remarks]
-    for life in lives[:-1]:
-        earlier = _judge_life(evidence, life, is_last=False)
+    for number in range(len(lives) - 1):
+        earlier = _judge_life(evidence, lives, number)
         if earlier.status is not Status.FINE:
-            remarks.append(f"attempt {life}: {earlier.headline}")
-    attempt = last if len(lives) > 1 else None
+            remarks.append(f"attempt {number}: {earlier.headline}")
+    attempt = len(lives) - 1 if len(lives) > 1 else None
     verdict = replace(verdict, attempt=attempt, remarks=tuple(dict.fromkeys(remarks)))
     return replace(verdict, next_steps=next_steps(evidence.run, verdict))
 
 
-def _judge_life(evidence: Evidence, life: int, is_last: bool) -> Verdict:
-    members = tuple(one for one in evidence.members if one.life == life)
-    begun = min((one.started_ns for one in members if one.started_ns is not None), default=0) if life else 0
-    over = _begun(evidence, life + 1)
-    signs = tuple(sign for sign in _launchers_signs(evidence) if begun <= sign.moment.latest_ns and _is_by(sign, over))
-    here = evidence if is_last else replace(evidence, is_live=False, state="failed", launchers=())
+def _lives(evidence: Evidence) -> list[tuple[Member, ...]]:
+    """The processes of each life of the job: one begins after something of the one before has ended."""
+    lives: list[tuple[Member, ...]] = []
+    for life in sorted({one.life for one in evidence.members}):
+        members = tuple(one for one in evidence.members if one.life == life)
+        ended = [one.ended_ns for one in lives[-1] if one.ended_ns is not None] if lives else []
+        if lives and not (ended and min(ended) < _begun(members)):
+            lives[-1] = (*lives[-1], *members)
+        else:
+            lives.append(members)
+    # If nothing of the ranks was captured, there is what their launcher says.
+    return lives or [evidence.launchers]
+
+
+def _judge_life(evidence: Evidence, lives: list[tuple[Member, ...]], number: int) -> Verdict:
+    members = lives[number]
+    begun = _begun(members) if number else 0
+    over = _begun(lives[number + 1]) if number + 1 < len(lives) else None
+    signs = tuple(
+        sign
+        for launcher in evidence.launchers
+        for sign in launcher.signs
+        if sign.is_launchers and begun <= sign.moment.latest_ns and (over is None or sign.moment.latest_ns <= over)
+    )
+    here = evidence if over is None else replace(evidence, is_live=False, state="failed", launchers=())
     return _judge_case(sort_out(here, members, signs))
 
 
@@ -50,14 +68,5 @@ def _judge_case(case: Case) -> Verdict:
     return of_live(case) if case.evidence.is_live else of_nothing(case)
 
 
-def _launchers_signs(evidence: Evidence) -> list[Sign]:
-    return [sign for launcher in evidence.launchers for sign in launcher.signs]
-
-
-def _begun(evidence: Evidence, life: int) -> int | None:
-    starts = [one.started_ns for one in evidence.members if one.life >= life and one.started_ns is not None]
-    return min(starts, default=None)
-
-
-def _is_by(sign: Sign, over_ns: int | None) -> bool:
-    return over_ns is None or sign.moment.latest_ns <= over_ns
+def _begun(members: tuple[Member, ...]) -> int:
+    return min((one.started_ns for one in members if one.started_ns is not None), default=0)

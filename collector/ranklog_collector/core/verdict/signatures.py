@@ -60,6 +60,8 @@ class Signature:
     note: str = ""
     is_timeout: bool = False
     """Of a consequence: somebody did not come, rather than went."""
+    is_launchers: bool = False
+    """A launcher, a scheduler or the kernel says it. All else in a launcher's output is a copy of what ranks say."""
 
 
 class Match(NamedTuple):
@@ -143,9 +145,9 @@ def _signature(table: Any, number: int) -> Signature:
         raise SignatureError(f"{where}: there is no {unknown[0]!r}, only {', '.join(sorted(known))}")
     values = {"category": Category.UNKNOWN.value, **table}
     for name, value in values.items():
-        if name == "is_timeout":
+        if name.startswith("is_"):
             if not isinstance(value, bool):
-                raise SignatureError(f"{where}: is_timeout is neither true nor false")
+                raise SignatureError(f"{where}: {name} is neither true nor false")
         elif not isinstance(value, str) or len(value) > TEXT_MAX:
             raise SignatureError(f"{where}: {name} is no text of at most {TEXT_MAX} characters")
     missing = sorted({"name", "role", "pattern"} - set(values))
