@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -44,23 +45,25 @@ def top(run: str, order: str, words: str, is_map: bool, once: bool, root: str | 
     from ranklog_collector.top.arrange import Choice, Order
 
     choice = Choice(Order(order), filter=words)
+    meant = shlex.quote(run) + (f" --root {shlex.quote(root)}" if root else "")
     if once or as_json:
-        _print(folder, choice, is_map, as_json)
+        _print(folder, choice, is_map, as_json, meant)
     else:
-        _watch(folder, choice, is_map)
+        _watch(folder, choice, is_map, meant)
 
 
-def _watch(folder: RunFolder, choice: Choice, is_map: bool) -> None:
+def _watch(folder: RunFolder, choice: Choice, is_map: bool, meant: str) -> None:
     from ranklog_collector.top.app import TopApp
+    from ranklog_collector.top.judging import Judging
     from ranklog_collector.top.watch import Watcher
 
-    app = TopApp(Watcher(folder), choice, is_map)
+    app = TopApp(Watcher(folder, judging=Judging(folder.path, meant)), choice, is_map)
     app.run()
     if app.failure is not None:
         raise ReadingError(f"{folder.path} can be watched no longer: {app.failure}")
 
 
-def _print(folder: RunFolder, choice: Choice, is_map: bool, as_json: bool) -> None:
+def _print(folder: RunFolder, choice: Choice, is_map: bool, as_json: bool, meant: str) -> None:
     from ranklog_collector.top.gather import Gatherer
     from ranklog_collector.top.once import frame_view, text
     from ranklog_collector.top.suspicion import suspicion, with_verdict
@@ -69,7 +72,7 @@ def _print(folder: RunFolder, choice: Choice, is_map: bool, as_json: bool) -> No
     gatherer = Gatherer(folder)
     frame = gatherer.look(unseen_s=EVERYTHING_S)
     if suspicion(frame) is not None:
-        frame = with_verdict(frame, judge(RunFolder(folder.path)), is_judging=False)
+        frame = with_verdict(frame, judge(RunFolder(folder.path), meant), is_judging=False)
     if as_json:
         print_json([frame_view(frame, choice)])
         return

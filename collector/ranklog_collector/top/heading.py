@@ -75,14 +75,14 @@ def banner(verdict: Verdict | None, width: int) -> list[Line]:
     is_failure = verdict.status is Status.FAILED
     confidence = f" ({verdict.confidence.value})" if verdict.confidence else ""
     begin = {Status.FAILED: "✗ WHY", Status.SUSPECT: "◌ SUSPECT"}.get(verdict.status, "? WHY") + confidence + ": "
-    end = "  v: whole verdict"
+    end = "  v:\xa0whole\xa0verdict"
     room = max(20, width - 2)
     texts = textwrap.wrap(begin + printable(verdict.headline) + end, room, break_on_hyphens=False)
     if len(texts) > BANNER_LINES_MAX:
         texts = textwrap.wrap(begin + printable(verdict.headline), room, break_on_hyphens=False)[:BANNER_LINES_MAX]
         texts[-1] = texts[-1][: room - len(end) - 1].rstrip() + "…" + end
     ground = "alarm" if is_failure else "found"
-    return [Line(cut([Span(f" {text}", ground)], width), ground=ground) for text in texts]
+    return [Line(cut([Span(f" {text}".replace("\xa0", " "), ground)], width), ground=ground) for text in texts]
 
 
 def restriction(choice: Choice, shown: int, total: int, width: int) -> list[Line]:

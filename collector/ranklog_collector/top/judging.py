@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Hashable
+from typing import Protocol
 
 from ranklog_collector.core.verdict.finding import Verdict
 from ranklog_collector.reading.folder import RunFolder
@@ -21,13 +22,23 @@ REST = 10
 FIRST_REST_S = 1.0
 
 
-class Seeking:
+class Seeking(Protocol):
+    """A verdict that is being sought."""
+
+    def result(self) -> tuple[Verdict | None] | None:
+        """What was found, once it has been: nothing, if seeking failed."""
+
+    def close(self) -> None:
+        """Stop, whether or not it is done."""
+
+
+class ChildSeeking:
     """A verdict that is being sought by a child process."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, run: str) -> None:
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115 - `close` does
         self._child = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, path],
+            [sys.executable, "-c", _COMMAND, path, run],
             stdin=subprocess.DEVNULL,
             stdout=self._answer,
             stderr=subprocess.DEVNULL,
@@ -53,14 +64,14 @@ def main() -> None:
     """In the child: seek, and write down what was found."""
     from ranklog_collector.verdict import judge
 
-    sys.stdout.buffer.write(pickle.dumps(judge(RunFolder(sys.argv[1]))))
+    sys.stdout.buffer.write(pickle.dumps(judge(RunFolder(sys.argv[1]), sys.argv[2])))
 
 
 class Judging:
-    """Keeps a verdict up to date with what there is to judge. For one thread."""
+    """Keeps a verdict up to date with what there is to judge; `run` is what to type for it. For one thread."""
 
-    def __init__(self, path: str, seek: Callable[[str], Seeking] = Seeking) -> None:
-        self._path = path
+    def __init__(self, path: str, run: str = "", seek: Callable[[str, str], Seeking] = ChildSeeking) -> None:
+        self._path, self._run = path, run
         self._seek = seek
         self._seeking: Seeking | None = None
         self._sought: Hashable = None
@@ -74,19 +85,17 @@ class Judging:
         """Whether one is being sought."""
         return self._seeking is not None
 
-    def follow(self, suspicion: Hashable, is_final: bool) -> bool:
-        """Seek, or take what was found; True if there is another verdict than before. A final one is sought once."""
-        is_news = self._take()
+    def follow(self, suspicion: Hashable, is_final: bool) -> None:
+        """Seek, or take what was found. A final verdict is sought once."""
+        self._take()
         if suspicion is None:
-            is_news = is_news or self.verdict is not None
             self.verdict, self._sought = None, None
-            return is_news
+            return
         now_s = time.monotonic()
         is_due = suspicion != self._sought or (not is_final and now_s >= self._again_s)
         if self._seeking is None and is_due and now_s >= self._rest_until_s:
             self._began_s, self._sought = now_s, suspicion
-            self._seeking = self._seek(self._path)
-        return is_news
+            self._seeking = self._seek(self._path, self._run)
 
     def close(self) -> None:
         """Stop seeking."""
@@ -94,15 +103,13 @@ class Judging:
             self._seeking.close()
             self._seeking = None
 
-    def _take(self) -> bool:
+    def _take(self) -> None:
         found = self._seeking.result() if self._seeking is not None else None
         if found is None:
-            return False
+            return
         self.close()
         now_s = time.monotonic()
         took_s = now_s - self._began_s
         self._rest_until_s = now_s + max(FIRST_REST_S, took_s)
         self._again_s = now_s + max(AGAIN_S, REST * took_s)
-        if found[0] is not None:
-            self.verdict = found[0]
-        return True
+        self.verdict = found[0] or self.verdict

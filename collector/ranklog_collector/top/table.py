@@ -11,7 +11,7 @@ from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import bytes_text, duration_text
 from ranklog_collector.top.arrange import Choice, Order
 from ranklog_collector.top.frame import Part, Row
-from ranklog_collector.top.spans import Line, Span, columns, fitted
+from ranklog_collector.top.spans import Line, Span, columns, cut, fitted
 from ranklog_collector.top.words import age_text, amount_text, count_text, heat, look_of
 
 GAP = "  "
@@ -55,7 +55,7 @@ def head(shown: Sequence[Column], choice: Choice, width: int) -> Line:
         title = fitted(arrow + column.title, column.width, column.is_right)
         spans += [Span(title, "title" if arrow else "head"), Span(GAP, "head")]
     room = max(0, width - sum(columns(span.text) for span in spans))
-    return Line((*spans, Span(fitted("LAST LINE", room), "head")), ground="head")
+    return Line(cut((*spans, Span(fitted("LAST LINE", room), "head")), width), ground="head")
 
 
 def row_line(row: Row, shown: Sequence[Column], now_ns: int, width: int, is_current: bool = False) -> Line:
@@ -67,7 +67,7 @@ def row_line(row: Row, shown: Sequence[Column], now_ns: int, width: int, is_curr
     room = max(0, width - sum(columns(span.text) for span in spans))
     tone = _OUT_OF.get(row.state, "plain")
     text = "…" if row.line is None else _TIME.sub("", row.line)
-    return Line((*spans, Span(fitted(text, room), tone)), ground="current" if is_current else "plain")
+    return Line(cut((*spans, Span(fitted(text, room), tone)), width), ground="current" if is_current else "plain")
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:

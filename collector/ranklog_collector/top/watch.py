@@ -94,7 +94,7 @@ class Watcher:
             self._folder.refresh()
         except ReadingError as error:
             if self._frame is not None:
-                self._tell(replace(self._frame, problem=str(error)))
+                self._tell(replace(self._frame, problem=f"the run cannot be read at present: {error}"))
             return
         self._look()
 

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from ranklog_collector.reading.folder import ReadingError, RunFolder
+from ranklog_collector.reading.processes import ProcessState
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import bytes_text
 from ranklog_collector.top.canvas import Canvas
@@ -24,7 +25,7 @@ from ranklog_collector.top.spans import Line, Span, line, spread
 from ranklog_collector.top.watch import Watcher
 from ranklog_collector.top.words import age_text, look_of
 
-SIDEWAYS = 16
+SIDEWAYS = 8
 _KEYS = (
     ("esc", "back"),
     ("f", "follow"),
@@ -345,7 +346,7 @@ class LogScreen(Screen[None]):
 
     def _where(self) -> str:
         if self._follows:
-            return "following" if not self._row.ended_ns else "end"
+            return "following" if self._row.state is ProcessState.RUNNING else "end"
         page = self._page
         share = 100 * (page.ends[-1] if page.ends else 0) // max(1, page.size)
         return f"{share}%" + (f" +{self._left}" if self._left else "")
