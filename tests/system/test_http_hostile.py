@@ -6,7 +6,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -103,6 +102,8 @@ def test_a_name_that_may_be_several_runs_is_a_conflict(api: Api) -> None:
         "logs?cursor=AQ",
         "logs?grep=(",
         "logs?grep=%28%3F%50%3C",
+        "logs?grep=(a)%5C1",
+        "logs?grep=(%3F%3C!a)b",
         "logs?rank=0x1",
         "logs?since=never",
         "logs?tail=1&grep=x",
@@ -202,16 +203,12 @@ def test_names_of_this_machine_are_answered_to(api: Api, host: str) -> None:
     assert api.get("/runs", Host=host).status == 200
 
 
-def test_a_search_that_takes_for_ever_ends_the_server_and_it_comes_back(api: Api, root: Path) -> None:
-    run, (stream,) = job(root / "default" / "evil", 1, run_id="evil")
-    run.write(stream, b"a" * 50_000 + b"!\n")
-    with socket.create_connection((api.host, api.port)) as link:
-        link.settimeout(60)
-        link.sendall(b"GET /api/v1/runs/evil/logs?grep=(a%7Ca)*$ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        with suppress(ConnectionError):
-            assert link.recv(100) == b""
-    api.await_answer()
-    assert api.json("/runs")["runs"]
+@pytest.mark.parametrize("expression", ["(a%7Ca)*$", "(a%2B)%2B%24", "a.*a.*a.*a.*b"])
+def test_a_hostile_search_is_answered_like_any_other(api: Api, root: Path, expression: str) -> None:
+    if not (root / "default" / "evil").exists():
+        run, (stream,) = job(root / "default" / "evil", 1, run_id="evil")
+        run.write(stream, b"a" * 50_000 + b"!\n")
+    assert api.get(f"/runs/evil/logs?grep={expression}").status == 200
 
 
 def test_curl_resumes_a_download(api: Api, tmp_path: Path) -> None:

@@ -89,6 +89,24 @@ def test_killed_it_comes_back_at_the_same_address(start: Start) -> None:
     assert api.json("/runs")["runs"] == []
 
 
+def test_standing_still_it_is_ended_and_comes_back(start: Start) -> None:
+    collector = start()
+    api = served(collector)
+    child = child_of(collector)
+    child.suspend()
+    wait_until(lambda: _is_to_end(child), "the end of its own patience", 60)
+    child.resume()
+    wait_until(lambda: "the HTTP process ended with SIGALRM" in collector.log.read_text(), "a word", 60)
+    api.await_answer()
+    assert api.json("/runs")["runs"] == []
+
+
+def _is_to_end(process: psutil.Process) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    pending = int(re.findall(r"ShdPnd:\s*(\w+)", status)[0], 16)
+    return bool(pending >> (signal.SIGALRM - 1) & 1)
+
+
 def test_it_does_not_outlive_a_collector_that_is_killed(start: Start) -> None:
     collector = start()
     api = served(collector)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -17,7 +17,7 @@ import click
 from ranklog_collector.cli.output import json_line, json_option, reading_command, root_option, say
 from ranklog_collector.reading.fold import Row
 from ranklog_collector.reading.folder import ReadingError, RunFolder
-from ranklog_collector.reading.grep import Pattern
+from ranklog_collector.reading.grep import Pattern, PatternError
 from ranklog_collector.reading.labels import Labels
 from ranklog_collector.reading.lines import Block
 from ranklog_collector.reading.logs import LogReader
@@ -106,17 +106,19 @@ def logs(**given: Any) -> None:
     folder = open_run(options.run, root_folder(options.root))
     since, until = _moment(folder, options.since), _moment(folder, options.until)
     selection = Selection(options.ranks, options.nodes, options.streams, since, until)
-    reader = LogReader(folder, selection, pattern, options.tail)
+    threads = 0 if options.follow else len(os.sched_getaffinity(0))
+    reader = LogReader(folder, selection, pattern, options.tail, threads=threads)
     out = _Output()
     if options.follow and not folder.state.has_ended and not folder.is_written:
         say("note: no collector is writing this run at present; waiting for one", err=True)
     if not options.follow and not reader.sources and folder.state.streams:
         raise ReadingError("no output matches; ranklog ps shows the ranks and nodes, ranklog files the streams")
     count = 0
-    for line in islice(_shown(options, folder, reader, out), options.head):
-        out.write(line)
-        count += 1
-    out.flush()
+    with closing(reader):
+        for line in islice(_shown(options, folder, reader, out), options.head):
+            out.write(line)
+            count += 1
+        out.flush()
     for note in [*reader.notes, *chain(*gap_texts(folder.state, reader.sources))]:
         say(f"note: {note}", err=True)
     if pattern is not None and not count:
@@ -201,7 +203,7 @@ def _pattern(options: Options) -> Pattern | None:
         return None
     try:
         return Pattern(options.grep, options.ignore_case, options.invert)
-    except re.error as error:
+    except PatternError as error:
         raise click.BadParameter(f"{options.grep!r} is no regular expression: {error}", param_hint="--grep") from error
 
 

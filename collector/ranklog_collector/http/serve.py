@@ -26,8 +26,7 @@ HEAD_BYTES_MAX = 64 << 10
 FAREWELL_S = 1
 """How long what is being answered has to come to an end."""
 STUCK_S = 15
-"""After so long without a sign of life the process is ended, to be started again: nothing else stops a regular
-expression that takes for ever."""
+"""After so long without a sign of life the process is ended, to be started again."""
 NICENESS = 5
 """Readers have to wait for what is written, not the other way round."""
 _PR_SET_PDEATHSIG = 1

@@ -4,103 +4,151 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import re2
 
 from ranklog_collector.reading.lines import LINE_BYTES_MAX, Piece, Read
+from ranklog_collector.reading.needles import needles
 from ranklog_collector.reading.text import shown
 
-_LITERALS = re.compile(r"[^\\.^$*+?{}\[\]()\n]+")
-# What fails in a block although it matches the line alone: looking around, the ends of the text, giving nothing back.
-_WHOLE_LINE_ONLY = re.compile(r"\\[AZz]|\(\?(?:[=!(>]|<[=!])|[*+?}]\+")
+EXPRESSION_MAX = 10_000
+_MEMORY_BYTES = 64 << 20
+# Of the ends of the text, which a line has and a block has elsewhere.
+_ENDS_OF_TEXT = re.compile(r"\\[Az]")
 _LONG_LINE_OVERLAP = 4096
-_Find = Callable[[str, int], int]
+_VAIN_BYTES = 4096
+"""If needles are found in vain more often than once in so many bytes, they are of no help."""
+_Find = Callable[[int], int]
+
+
+class PatternError(Exception):
+    """A text is no regular expression; the message says why."""
 
 
 class Pattern:
     """A regular expression that is to be found in a line as it is shown, without its newline.
 
-    Raises re.error if it is none.
+    It is RE2's, which takes time in proportion to the text, whatever it is. One that RE2 does not know (looking around,
+    referring back) is Python's, which may take for ever; with `is_bounded` it is refused. Raises PatternError.
     """
 
-    def __init__(self, expression: str, ignore_case: bool = False, invert: bool = False) -> None:
+    def __init__(
+        self, expression: str, ignore_case: bool = False, invert: bool = False, is_bounded: bool = False
+    ) -> None:
+        if len(expression) > EXPRESSION_MAX:
+            raise PatternError(f"it is longer than {EXPRESSION_MAX:,} characters")
         self._invert = invert
-        self._line = re.compile(expression, re.IGNORECASE if ignore_case else 0)
-        self._anywhere = re.compile(expression, re.MULTILINE | (re.IGNORECASE if ignore_case else 0))
-        self._literals: list[str] = []
-        if _LITERALS.fullmatch(expression) and all(expression.split("|")):
-            # str.find is 8 times as fast as a regular expression that has alternatives or ignores case.
-            self._literals = expression.split("|")
-        self._lower = ignore_case
-        self._sees_lines_in_blocks = not _WHOLE_LINE_ONLY.search(expression)
+        self._in_line = _in_line(expression, ignore_case, is_bounded)
+        self._in_block: Any = None
+        if not isinstance(self._in_line, re.Pattern) and not _ENDS_OF_TEXT.search(expression):
+            self._in_block = _compiled(f"(?m){expression}", ignore_case)
+        self._needles = [_compiled(re2.escape(word), ignore_case) for word in needles(expression)]
+
+    def matches(self, line: bytes) -> bool:
+        """Whether it is found in a line as it is shown."""
+        if isinstance(self._in_line, re.Pattern):
+            return bool(self._in_line.search(line.decode(errors="replace")))
+        return bool(self._in_line.search(line))
 
     def select(self, pieces: Iterable[Piece], read: Read) -> Iterator[Piece]:
-        """Cut the wanted lines out."""
+        """Cut the wanted lines out, one by one."""
         for piece in pieces:
-            if piece.is_abridged:
-                if self._is_in_long_line(piece, read) is not self._invert:
-                    yield piece
-            else:
-                yield from self._select(piece)
+            yield from _cut(piece, self._spans(piece, read))
 
-    def _select(self, piece: Piece) -> Iterator[Piece]:
+    def passages(self, piece: Piece, read: Read) -> list[Piece]:
+        """Cut the wanted lines out; those that follow one another are together."""
+        return list(_cut(piece, _joined(self._spans(piece, read))))
+
+    def _spans(self, piece: Piece, read: Read) -> Iterable[tuple[int, int]]:
         data = piece.data
+        if piece.is_abridged:
+            return [(0, piece.end - piece.offset)] if self._is_in_long_line(piece, read) is not self._invert else []
         clean = shown(data)
-        text = clean.decode()
-        spans = self._hits(text if not data or data.endswith(b"\n") else text + "\n")
+        spans = self._hits(clean if not data or data.endswith(b"\n") else clean + b"\n")
         if clean is not data:
-            spans = _by_number(data, text, spans)
-        elif len(text) != len(data):
-            spans = _in_bytes(text, spans)
-        if self._invert:
-            spans = _between(spans, len(data))
-        for start, end in spans:
-            yield Piece(piece.offset + start, piece.offset + min(end, len(data)), data[start:end])
+            spans = _by_number(data, clean, spans)
+        return _between(spans, len(data)) if self._invert else spans
 
-    def _hits(self, text: str) -> Iterator[tuple[int, int]]:
-        """Spans of the lines of `text` that match, with their newlines."""
-        find = self._finder(text)
-        at = 0
+    def _hits(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Spans of the lines of `text`, which all have their newlines, that match."""
+        find, is_certain = self._finder(text)
+        at = vain = 0
         while at < len(text):
-            found = find(text, at)
-            start = text.rfind("\n", at, found) + 1 or at
+            found = find(at)
+            start = text.rfind(b"\n", at, found) + 1 or at
             if found < 0 or start == len(text):
                 return
-            end = text.find("\n", max(found, start))
-            if self._line.search(text[start:end]):
+            end = text.find(b"\n", max(found, start))
+            if is_certain or self.matches(text[start:end]):
                 yield start, end + 1
+            else:
+                vain += 1
+                if vain * _VAIN_BYTES > len(text) and self._in_block is not None:
+                    self._needles = []
+                    find, is_certain = self._finder(text)
             at = end + 1
 
-    def _finder(self, text: str) -> _Find:
-        if not self._sees_lines_in_blocks:
-            return lambda _, at: at
-        if self._literals and not (self._lower and not text.isascii()):
-            lowered = text.lower() if self._lower else text
-            return _first_of([word.lower() for word in self._literals] if self._lower else self._literals, lowered)
+    def _finder(self, text: bytes) -> tuple[_Find, bool]:
+        """How to find where the next line may match from a position on, and whether it then does."""
+        if self._needles:
+            return _first_of(self._needles, text), False
+        if self._in_block is None:
+            return lambda at: at, False
+        search = self._in_block.search
 
-        def find(text: str, at: int) -> int:
-            found = self._anywhere.search(text, at)
+        def find(at: int) -> int:
+            found = search(text, at)
             return found.start() if found else -1
 
-        return find
+        return find, True
 
     def _is_in_long_line(self, piece: Piece, read: Read) -> bool:
         if b"\r" in piece.data:
-            return bool(self._line.search(shown(piece.data).decode()))
+            return self.matches(shown(piece.data).removesuffix(b"\n"))
         for offset in range(piece.offset, piece.end, LINE_BYTES_MAX):
             size = min(LINE_BYTES_MAX + _LONG_LINE_OVERLAP, piece.end - offset)
-            if self._line.search(shown(read(offset, size)).decode()):
+            if self.matches(shown(read(offset, size)).removesuffix(b"\n")):
                 return True
         return False
 
 
-def _first_of(words: list[str], haystack: str) -> _Find:
-    """Find the first of several words; each one's next place is remembered, so that nothing is searched twice."""
-    ahead = dict.fromkeys(words, -2)
+def _in_line(expression: str, ignore_case: bool, is_bounded: bool) -> Any:
+    try:
+        return _compiled(expression, ignore_case)
+    except PatternError:
+        if is_bounded:
+            raise
+    try:
+        return re.compile(expression, re.IGNORECASE if ignore_case else 0)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise PatternError(str(error)) from error
 
-    def find(_: str, at: int) -> int:
+
+def _compiled(expression: str, ignore_case: bool) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY_BYTES
+    options.never_nl = True
+    options.never_capture = True
+    options.case_sensitive = not ignore_case
+    try:
+        return re2.compile(expression.encode(), options)
+    except (re2.error, UnicodeEncodeError) as error:
+        reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+        raise PatternError(reason) from error
+
+
+def _first_of(words: list[Any], haystack: bytes) -> _Find:
+    """Find the first of several words; each one's next place is remembered, so that nothing is searched twice."""
+    ahead = dict.fromkeys(range(len(words)), -2)
+
+    def find(at: int) -> int:
         first = -1
         for word, place in ahead.items():
             if place == -2 or 0 <= place < at:
-                place = ahead[word] = haystack.find(word, at)  # noqa: PLW2901 - its next place
+                found = words[word].search(haystack, at)
+                place = ahead[word] = found.start() if found else -1  # noqa: PLW2901 - its next place
             if place >= 0 and (first < 0 or place < first):
                 first = place
         return first
@@ -108,27 +156,26 @@ def _first_of(words: list[str], haystack: str) -> _Find:
     return find
 
 
-def _in_bytes(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Translate spans of characters to spans of bytes."""
-    characters = position = 0
+def _cut(piece: Piece, spans: Iterable[tuple[int, int]]) -> Iterator[Piece]:
+    if piece.is_abridged:
+        yield from (piece for _ in spans)
+        return
+    offset, _, data = piece
     for start, end in spans:
-        position += len(text[characters:start].encode())
-        begin = position
-        position += len(text[start:end].encode())
-        characters = end
-        yield begin, position
+        text = data[start:end]
+        yield Piece(offset + start, offset + start + len(text), text)
 
 
-def _by_number(data: bytes, text: str, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _by_number(data: bytes, text: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Translate spans of lines of the shown text to the same lines of the bytes."""
-    characters = position = 0
+    shown_to = position = 0
     for start, end in spans:
-        for _ in range(text.count("\n", characters, start)):
+        for _ in range(text.count(b"\n", shown_to, start)):
             position = data.find(b"\n", position) + 1
         newline = data.find(b"\n", position)
         stop = len(data) if newline < 0 else newline + 1
         yield position, stop
-        characters, position = end, stop
+        shown_to, position = end, stop
 
 
 def _between(spans: Iterable[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
@@ -140,3 +187,16 @@ def _between(spans: Iterable[tuple[int, int]], size: int) -> Iterator[tuple[int,
         last = end
     if last < size:
         yield last, size
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Join spans that follow one another."""
+    begin = last = -1
+    for start, end in spans:
+        if start != last:
+            if begin >= 0:
+                yield begin, last
+            begin = start
+        last = end
+    if begin >= 0:
+        yield begin, last

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from ranklog_collector.reading.ahead import Ahead
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.grep import Pattern
 from ranklog_collector.reading.lines import (
@@ -46,6 +47,8 @@ class LogReader:
     `buffer_max` is how many bytes of a stream are read at once. A reader that takes over from another one (`go_to`)
     cannot know since when a line has had no end: `silence_s` tells it how long nothing has come. Between two pieces
     `is_due` is asked whether to stop; then `is_cut` is set, and the rest comes the next time.
+
+    With `threads` a pattern is searched for ahead, in a reading that is final and the only one.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class LogReader:
         buffer_max: int = BUFFER_MAX,
         silence_s: Callable[[Stream], float] | None = None,
         is_due: Callable[[], bool] = lambda: False,
+        threads: int = 0,
     ) -> None:
         self.notes: dict[str, None] = {}
         self.bars: dict[int, bytes] = {}
@@ -72,6 +76,8 @@ class LogReader:
         self._buffer_max = buffer_max
         self._silence_s = silence_s
         self._is_due = is_due
+        self._threads = threads
+        self._ahead: Ahead[Block] | None = None
         self._sources: dict[int, Source] = {}
         self._revision = -1
         self._positions: dict[int, Place] = {}
@@ -101,12 +107,24 @@ class LogReader:
         sources = self.sources
         size = min(self._buffer_max, max(BUFFER_MIN, BUFFERS_TOTAL // (len(sources) or 1)))
         self.is_cut = False
+        streams: Iterable[Iterator[Block]]
+        if is_final and self._threads and self._pattern is not None:
+            batches = [self._batches(number, size, is_final) for number in sources]
+            self._ahead = Ahead(batches, self._threads, lambda block: len(block.piece.data), size)
+            streams = self._ahead.sources
+        else:
+            streams = [self._blocks(number, size, is_final) for number in sources]
         try:
-            for block in merged([self._blocks(number, size, is_final) for number in sources]):
+            for block in merged(streams):
                 self._move_to(block.stream, block.piece.end)
                 yield block
         except _DueError:
             self.is_cut = True
+
+    def close(self) -> None:
+        """Search no further."""
+        if self._ahead is not None:
+            self._ahead.stop()
 
     @property
     def places(self) -> Mapping[int, Place]:
@@ -151,6 +169,14 @@ class LogReader:
     # ---- one stream -------------------------------------------------------------------------------------------------
 
     def _blocks(self, number: int, size: int, is_final: bool) -> Iterator[Block]:
+        for blocks in self._batches(number, size, is_final):
+            for block in blocks:
+                # What the pattern left out has been read as well.
+                self._move_to(number, block.piece.offset)
+                yield block
+
+    def _batches(self, number: int, size: int, is_final: bool) -> Iterator[list[Block]]:
+        """Yield the stream piece by piece; of some pieces nothing may be wanted."""
         stream = self._folder.state.streams[number]
         if not is_final and self._has_nothing_new(stream):
             return
@@ -161,14 +187,11 @@ class LogReader:
         if start and read(start, 1) == b"\n" and read(start - 1, 1) != b"\n":
             start += 1  # the end of a line that was yielded without it
         self._reached[number] = start
-        source: Iterator[Piece] = self._whole(number, pieces(read, start, end, size), is_final)
-        if self._pattern is not None:
-            source = self._pattern.select(source, read)
+        moments = stream.timeline.moments(self._folder.state.clock(stream))
+        pattern = self._pattern
         try:
-            for block in timed(number, source, stream.timeline.moments(self._folder.state.clock(stream))):
-                # What the pattern left out has been read as well.
-                self._move_to(number, block.piece.offset)
-                yield block
+            for piece in self._whole(number, pieces(read, start, end, size), is_final):
+                yield list(timed(number, [piece] if pattern is None else pattern.passages(piece, read), moments))
         except _DueError:
             self._move_to(number, self._reached[number])
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from functools import lru_cache
 from ranklog_collector.core.process_files import iso
 from ranklog_collector.reading.fold import Row
 from ranklog_collector.reading.folder import QuestionError, RunFolder
-from ranklog_collector.reading.grep import Pattern
+from ranklog_collector.reading.grep import Pattern, PatternError
 from ranklog_collector.reading.lines import Block
 from ranklog_collector.reading.logs import LogReader
 from ranklog_collector.reading.merge import lines
@@ -41,7 +40,7 @@ class Question:
     nodes: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
     grep: str | None = None
-    """A regular expression."""
+    """A regular expression, which RE2 must know."""
     since: str | None = None
     """`10m` before the end, `+90s` after the start, or an ISO 8601 time."""
     until: str | None = None
@@ -61,9 +60,9 @@ class Question:
     def pattern(self) -> Pattern | None:
         """What to search for. Raises QuestionError."""
         try:
-            return None if self.grep is None else Pattern(self.grep)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise QuestionError(f"{self.grep!r} is no regular expression: {error}") from error
+            return None if self.grep is None else Pattern(self.grep, is_bounded=True)
+        except PatternError as error:
+            raise QuestionError(f"{self.grep!r} is no regular expression of RE2: {error}") from error
 
 
 def log_line(run_id: str, source: Source, row: Row) -> Json:
