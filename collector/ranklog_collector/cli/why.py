@@ -92,8 +92,9 @@ class _Page:
     def _print_quotes(self, culprit: Culprit) -> None:
         for quote in culprit.quotes:
             self._print_quote(quote, "{} said" if quote.process else "evidence")
-        for quote in culprit.last_words:
-            self._print_quote(quote, "last words of {}")
+        if not culprit.quotes:
+            for quote in culprit.last_words:
+                self._print_quote(quote, "last words of {}" if quote.process else "last words")
 
     def _print_quote(self, quote: Quote, title: str) -> None:
         at = f", {clock_text(quote.time_ns)}" if quote.time_ns else ""

@@ -329,6 +329,14 @@ def test_restarts_are_judged_each_for_itself() -> None:
     assert any(one.startswith("attempt 0: rank 0 ") for one in found.remarks)
 
 
+def test_a_job_that_was_requeued_and_then_completed_is_fine() -> None:
+    first = [rank(one, steps(), end=10.5, signal=15, asked=10) for one in range(2)]
+    second = [rank(one, (30, "done"), end=31, code=0, life=1, start=15) for one in range(2)]
+    requeued, last = mpirun(end=11, code=143, asked=10), mpirun(end=32, code=0, start=14)
+    found = verdict([*first, *second], state="completed", launchers=(requeued, last))
+    assert (found.status, found.attempt) == (Status.FINE, 1)
+
+
 def test_processes_that_run_beside_each_other_are_of_one_life() -> None:
     inner = [rank(one, steps(), end=10, signal=11 if one == 0 else 15) for one in range(2)]
     outer = [rank(one, end=10.1, code=139 if one == 0 else 143, life=1, start=0.1) for one in range(2)]
@@ -360,6 +368,15 @@ def test_a_traceback_that_was_handled_is_a_remark() -> None:
     found = verdict([odd, rank(1, (10, "done"), end=11, code=0)], state="completed")
     assert found.status is Status.FINE
     assert any("printed a traceback, but ended with 0" in one for one in found.remarks)
+
+
+def test_who_ended_well_before_the_others_is_a_remark() -> None:
+    early = rank(2, (7, "step 2 loss 0.5"), end=7, code=0)
+    found = verdict(
+        [*(rank(one, (10, "step 9 loss 0.1"), end=10, code=0) for one in (0, 1, 3)), early], state="completed"
+    )
+    assert found.status is Status.FINE
+    assert found.remarks == ("rank 2 ended with 0, 3.0 s before the others; its last line: step 2 loss 0.5",)
 
 
 def test_a_launcher_that_fails_alone_is_unknown() -> None:

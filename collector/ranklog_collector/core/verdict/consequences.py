@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member
-from ranklog_collector.core.verdict.finding import Consequence, Quote
+from ranklog_collector.core.verdict.finding import Consequence, Culprit, Quote
 from ranklog_collector.core.verdict.words import short, without_numbers
 
 
@@ -29,6 +29,12 @@ def consequences(case: Case, culprits: Iterable[str], since_ns: int | None) -> t
             groups.setdefault(victim.key, []).append(victim)
     folded = [_folded(group, since_ns) for group in groups.values()]
     return tuple(sorted(folded, key=lambda one: (one.delay_min_ns is None, one.delay_min_ns or 0, one.what)))
+
+
+def wake(case: Case, culprits: Sequence[Culprit]) -> tuple[Consequence, ...]:
+    """Fold what befell the others after the first of the culprits."""
+    times = [one.time_ns for one in culprits if one.time_ns is not None]
+    return consequences(case, {one.name for one in culprits}, min(times) if times else None)
 
 
 def _victims(case: Case) -> list[_Victim]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ranklog_collector.core.verdict.consequences import consequences
-from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of_candidate, of_member
+from ranklog_collector.core.verdict.consequences import consequences, wake
+from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of_candidate
+from ranklog_collector.core.verdict.early import early_exit_behind, ended_early_saying_else, left_early
 from ranklog_collector.core.verdict.events import Case, Weight
-from ranklog_collector.core.verdict.evidence import Member
-from ranklog_collector.core.verdict.finding import Category, Confidence, Consequence, Culprit, Status, Verdict
+from ranklog_collector.core.verdict.finding import Category, Confidence, Culprit, Status, Verdict
 from ranklog_collector.core.verdict.first import Choice, early_exits, first_complaint
 from ranklog_collector.core.verdict.launchers import Candidate
+from ranklog_collector.core.verdict.remarks import quiet, remarks
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
 from ranklog_collector.core.verdict.words import clock_text, introduced, plural, several, span_text, without_numbers
 
@@ -20,8 +21,6 @@ _WORDS_OF_JOB = {
     Category.PREEMPTED: "the job was preempted",
     Category.CANCELED: "somebody asked the job to end",
 }
-EARLY_NS = 1_000_000_000
-"""Who ends with 0 so long before the others is worth a remark."""
 
 
 def of_choice(case: Case, choice: Choice) -> Verdict:
@@ -33,7 +32,7 @@ def of_choice(case: Case, choice: Choice) -> Verdict:
         return _of_job(case, lead)
     if choice.weight is Weight.ORDERLY or _were_all_killed(case, choice):
         return _of_all_ended(case, choice)
-    if (early := _early_exit_behind(case, choice)) is not None:
+    if (early := early_exit_behind(case, choice)) is not None:
         return early
     alike = _alike(case, choice)
     culprits = tuple(of_candidate(case, one) for one in alike)
@@ -45,8 +44,8 @@ def of_choice(case: Case, choice: Choice) -> Verdict:
         _confidence(case, choice),
         culprits,
         is_tie,
-        _wake(case, culprits),
-        remarks=tuple(_remarks(case)),
+        wake(case, culprits),
+        remarks=tuple(remarks(case)),
     )
 
 
@@ -56,10 +55,10 @@ def of_complaints(case: Case) -> Verdict | None:
     if complaint is None:
         return None
     if early := early_exits(case):
-        return _early(case, early, Confidence.LIKELY)
+        return left_early(case, early, Confidence.LIKELY)
     complaining = {one.member.name for one in case.complaints}
     timeouts = [one for one in case.complaints if one.is_timeout]
-    pool = [one for one in case.members if one not in case.completed and one.state != "NotStarted"]
+    pool = [one for one in case.members if not one.has_completed and one.state != "NotStarted"]
     pool = [one for one in pool if one.name not in complaining] or pool
     found = suspects(case, pool) if timeouts else None
     if found is not None:
@@ -73,7 +72,7 @@ def of_complaints(case: Case) -> Verdict | None:
         Category.COLLECTIVE,
         None,
         consequences=consequences(case, (), complaint.moment.latest_ns),
-        remarks=(*_quiet_remark(case), *_remarks(case)),
+        remarks=(*quiet(case), *remarks(case)),
     )
 
 
@@ -86,20 +85,20 @@ def of_nothing(case: Case) -> Verdict:
         return Verdict(Status.CANCELED, "the run was canceled", Category.CANCELED, Confidence.CERTAIN)
     if absent and len(absent) < len(case.members):
         line = f"{several(absent)} never started, and why was not recorded"
-        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(_remarks(case)))
+        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(remarks(case)))
     open_ones = [one for one in case.members if one.ended is None and one.state != "NotStarted"]
     if open_ones:
         line = f"how {several(open_ones)} ended was not recorded"
-        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(_remarks(case)))
+        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(remarks(case)))
     if failed:
         line = f"the launcher {introduced(failed[0], False)} ended with {failed[0].exit}; its ranks did not fail"
-        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(_remarks(case)))
+        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(remarks(case)))
     if not case.members:
         return Verdict(Status.UNKNOWN, "no process was recorded", Category.UNKNOWN)
-    if (odd := _ended_early_saying_else(case)) is not None:
+    if (odd := ended_early_saying_else(case)) is not None:
         return odd
     line = f"{several(case.members, len(case.members))} ended with 0"
-    return Verdict(Status.FINE, line, remarks=tuple(_remarks(case)))
+    return Verdict(Status.FINE, line, remarks=tuple(remarks(case)))
 
 
 # ---- of the job as a whole ------------------------------------------------------------------------------------------
@@ -115,13 +114,13 @@ def _of_job(case: Case, lead: Candidate) -> Verdict:
         lead.category,
         Confidence.CERTAIN if lead.quotes or case.evidence.state == "canceled" else Confidence.LIKELY,
         consequences=consequences(case, (), lead.moment.latest_ns),
-        remarks=tuple(_remarks(case)),
+        remarks=tuple(remarks(case)),
     )
 
 
 def _were_all_killed(case: Case, choice: Choice) -> bool:
     """Whether all were killed at once, which nobody of them can have done."""
-    ended = [one for one in case.members if one.ended is not None and one not in case.completed]
+    ended = [one for one in case.members if one.ended is not None and not one.has_completed]
     return choice.weight is Weight.KILL and len(choice.first) > 1 and len(choice.first) == len(ended)
 
 
@@ -138,7 +137,7 @@ def _of_all_ended(case: Case, choice: Choice) -> Verdict:
         culprits = (of_candidate(case, lead),)
         line = headline(case, culprits, False)
         return Verdict(
-            Status.FAILED, line, Category.KILLED, Confidence.LIKELY, culprits, consequences=_wake(case, culprits)
+            Status.FAILED, line, Category.KILLED, Confidence.LIKELY, culprits, consequences=wake(case, culprits)
         )
     who, at = several(members, case.evidence.world_size), clock_text(lead.moment.latest_ns)
     line = f"{who} {plural(lead.summary, len(members))}, from outside, at {at}"
@@ -148,7 +147,7 @@ def _of_all_ended(case: Case, choice: Choice) -> Verdict:
         Category.CANCELED if is_canceled or choice.weight is Weight.ORDERLY else Category.KILLED,
         Confidence.LIKELY,
         consequences=consequences(case, (), lead.moment.latest_ns),
-        remarks=tuple(_remarks(case)),
+        remarks=tuple(remarks(case)),
     )
 
 
@@ -156,7 +155,7 @@ def _of_standstill_before(case: Case, choice: Choice) -> Verdict | None:
     """It was ended from outside, but had stood still long before."""
     is_outside = choice.first[0].category is Category.CANCELED or choice.weight in _FROM_OUTSIDE
     at = choice.first[0].moment.earliest_ns
-    pool = [one for one in case.members if one not in case.completed]
+    pool = [one for one in case.members if not one.has_completed]
     if not is_outside or len(pool) < 2 or not stands_still(pool, at):
         return None
     found = suspects(case, pool)
@@ -177,59 +176,9 @@ def _hung(case: Case, found: Suspects, status: Status, note: str) -> Verdict:
         found.confidence,
         culprits,
         is_tie,
-        _wake(case, culprits),
-        remarks=tuple(_remarks(case)),
+        wake(case, culprits),
+        remarks=tuple(remarks(case)),
     )
-
-
-# ---- early ends -----------------------------------------------------------------------------------------------------
-
-
-def _early(case: Case, early: Sequence[Member], confidence: Confidence, status: Status = Status.FAILED) -> Verdict:
-    culprits = tuple(
-        of_member(one, Category.EARLY_EXIT, "ended with 0 while the others worked on", one.ended) for one in early
-    )
-    is_tie = len(culprits) > 1
-    return Verdict(
-        Status.SUSPECT if case.evidence.is_live else status,
-        headline(case, culprits, is_tie),
-        Category.EARLY_EXIT,
-        confidence,
-        culprits,
-        is_tie,
-        consequences(case, {one.name for one in culprits}, None),
-        remarks=tuple(_remarks(case, is_early_told=True)),
-    )
-
-
-def _early_exit_behind(case: Case, choice: Choice) -> Verdict | None:
-    """One had ended with 0, and then all the others failed in the same way: it is what they failed of."""
-    done = [one for one in case.completed if one.ended is not None and one.ended.is_before(choice.first[0].moment)]
-    others = len(case.members) - len(done)
-    errors = {without_numbers(one.error) for one in case.events if one.weight is Weight.OWN}
-    failed = sum(one.weight is Weight.OWN for one in case.events)
-    if len(done) != 1 or others < 2 or len(errors) != 1 or failed + len(case.complaints) < others or failed == 1:
-        return None
-    return _early(case, done, Confidence.POSSIBLE)
-
-
-def _ended_early_saying_else(case: Case) -> Verdict | None:
-    """All ended with 0, but one before the others, and without the last line that all of these have in common."""
-    ends = {one.name: one.ended.latest_ns for one in case.members if one.ended is not None}
-    if len(ends) < 3:
-        return None
-    early = [
-        one
-        for one in case.members
-        if all(ends[one.name] + EARLY_NS < at for name, at in ends.items() if name != one.name)
-    ]
-    if len(early) != 1:
-        return None
-    last = {without_numbers(one.last_words[-1].text) for one in case.members if one.last_words and one not in early}
-    own = {without_numbers(one.last_words[-1].text) for one in early if one.last_words}
-    if len(last) != 1 or not own or own == last:
-        return None
-    return _early(case, early, Confidence.POSSIBLE, Status.SUSPECT)
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
@@ -267,42 +216,3 @@ def _confidence(case: Case, choice: Choice) -> Confidence:
     said_before = any(one.member is not lead.member and one.moment.is_before(lead.moment) for one in case.complaints)
     has_ended = lead.member is None or lead.member.ended is not None
     return Confidence.CERTAIN if is_alone and has_ended and not said_before else Confidence.LIKELY
-
-
-def _wake(case: Case, culprits: Sequence[Culprit]) -> tuple[Consequence, ...]:
-    times = [one.time_ns for one in culprits if one.time_ns is not None]
-    return consequences(case, {one.name for one in culprits}, min(times) if times else None)
-
-
-def _remarks(case: Case, is_early_told: bool = False) -> list[str]:
-    found = []
-    absent = [one for one in case.members if one.state == "NotStarted"]
-    if absent:
-        found.append(f"nothing was ever heard of {several(absent)}")
-    for one in case.members:
-        if one.lost_bytes:
-            found.append(f"{introduced(one, False)} lost {one.lost_bytes} bytes of its output to a full disk")
-        if one in case.completed and any(sign.is_traceback for sign in one.signs):
-            found.append(f"{introduced(one, False)} printed a traceback, but ended with 0")
-    if not is_early_told and (early := _early_by_far(case)):
-        found.append(early)
-    return found[:10]
-
-
-def _early_by_far(case: Case) -> str:
-    """Say who had ended with 0 well before the first event."""
-    ended = [one.ended for one in case.members if one.ended is not None and one not in case.completed]
-    first = min((one.latest_ns for one in ended), default=None)
-    if first is None:
-        return ""
-    early = [one for one in case.completed if one.ended is not None and one.ended.latest_ns + EARLY_NS < first]
-    if not early or 2 * len(early) >= len(case.members):
-        return ""
-    before = first - max(one.ended.latest_ns for one in early if one.ended is not None)
-    return f"{several(early)} had ended with 0 {span_text(before)} before"
-
-
-def _quiet_remark(case: Case) -> list[str]:
-    complaining = {one.member.name for one in case.complaints}
-    quiet = [one for one in case.members if one.name not in complaining and one not in case.completed]
-    return [f"{several(quiet)} said nothing of the kind"] if quiet else []

@@ -77,7 +77,7 @@ def event_of(member: Member) -> Event | Complaint | None:
         return Event(member, Weight.OWN, Category.OUT_OF_MEMORY, summary, member.ended, _confirming(member))
     if sign is not None and _counts(member, sign):
         return complaint_of(member, sign) if sign.role is Role.CONSEQUENCE else _told(member, sign)
-    if member.ended is None or (member.exit_code == 0 and not member.signal):
+    if member.ended is None or member.has_completed:
         return None
     return _mute(member, member.ended)
 
@@ -204,7 +204,7 @@ class Case:
     @property
     def completed(self) -> tuple[Member, ...]:
         """Those that ended with 0."""
-        return tuple(one for one in self.members if one.ended is not None and one.exit_code == 0 and not one.signal)
+        return tuple(one for one in self.members if one.has_completed)
 
     @property
     def running(self) -> tuple[Member, ...]:

@@ -100,6 +100,11 @@ class Member:
     lost_bytes: int = 0
 
     @property
+    def has_completed(self) -> bool:
+        """Whether it ended with 0."""
+        return self.ended is not None and self.exit_code == 0 and not self.signal
+
+    @property
     def is_launcher(self) -> bool:
         """Whether it starts the job rather than being part of it."""
         return self.role == "launcher"

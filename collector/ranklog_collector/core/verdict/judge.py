@@ -50,13 +50,16 @@ def _judge_life(evidence: Evidence, lives: list[tuple[Member, ...]], number: int
     members = lives[number]
     begun = _begun(members) if number else 0
     over = _begun(lives[number + 1]) if number + 1 < len(lives) else None
+    launchers = tuple(one for one in evidence.launchers if one.ended_ns is None or one.ended_ns > begun)
     signs = tuple(
         sign
-        for launcher in evidence.launchers
+        for launcher in launchers
         for sign in launcher.signs
         if sign.is_launchers and begun <= sign.moment.latest_ns and (over is None or sign.moment.latest_ns <= over)
     )
-    here = evidence if over is None else replace(evidence, is_live=False, state="failed", launchers=())
+    here = replace(evidence, launchers=launchers)
+    if over is not None:
+        here = replace(evidence, is_live=False, state="failed", launchers=())
     return _judge_case(sort_out(here, members, signs))
 
 

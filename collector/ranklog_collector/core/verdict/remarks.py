@@ -1,0 +1,56 @@
+"""What to know beside a verdict, before trusting it. Pure."""
+
+from __future__ import annotations
+
+from ranklog_collector.core.verdict.events import Case
+from ranklog_collector.core.verdict.evidence import Member
+from ranklog_collector.core.verdict.words import introduced, several, span_text
+
+EARLY_NS = 1_000_000_000
+"""Who ends with 0 so long before the others is worth a remark."""
+REMARKS_MAX = 10
+_LAST_WORDS_MAX = 60
+
+
+def remarks(case: Case, is_early_told: bool = False) -> list[str]:
+    """Ranks that were never seen, lost output, tracebacks that had no consequence, early ends."""
+    found = []
+    absent = [one for one in case.members if one.state == "NotStarted"]
+    if absent:
+        found.append(f"nothing was ever heard of {several(absent)}")
+    if not is_early_told and (early := _early(case)):
+        found.append(early)
+    for one in case.members:
+        if one.lost_bytes:
+            found.append(f"{introduced(one, False)} lost {one.lost_bytes} bytes of its output to a full disk")
+        if one.has_completed and any(sign.is_traceback for sign in one.signs):
+            found.append(f"{introduced(one, False)} printed a traceback, but ended with 0")
+    return found[:REMARKS_MAX]
+
+
+def quiet(case: Case) -> list[str]:
+    """Who did not complain."""
+    complaining = {one.member.name for one in case.complaints}
+    silent = [one for one in case.members if one.name not in complaining and not one.has_completed]
+    return [f"{several(silent)} said nothing of the kind"] if silent else []
+
+
+def before_the_others(case: Case) -> list[Member]:
+    """The few that ended with 0 well before any other ended."""
+    ended = sorted((one.ended.latest_ns, index) for index, one in enumerate(case.members) if one.ended is not None)
+    for position in range(min(len(ended) - 1, (len(case.members) - 1) // 2), 0, -1):
+        if ended[position - 1][0] + EARLY_NS < ended[position][0]:
+            first = [case.members[index] for _, index in ended[:position]]
+            return first if all(one.has_completed for one in first) else []
+    return []
+
+
+def _early(case: Case) -> str:
+    early = before_the_others(case)
+    if not early:
+        return ""
+    others = [one.ended.latest_ns for one in case.members if one.ended is not None and one not in early]
+    before = min(others) - max(one.ended.latest_ns for one in early if one.ended is not None)
+    said = early[0].last_words[-1].text if len(early) == 1 and early[0].last_words else ""
+    last = f"; its last line: {said[:_LAST_WORDS_MAX]}" if said else ""
+    return f"{several(early)} ended with 0, {span_text(before)} before the others{last}"
