@@ -127,7 +127,7 @@ def test_the_files_of_open_mpi_5_of_which_the_head_has_copies(site: Site, tmp_pa
     fetched = [site.fetch(host, "out", ran) for host in (0, 1)]
     files = [path for folder in fetched for path in sorted(folder.glob("log5.*"))]
     folder, verdict = take(tmp_path, *files, ran / "console0.txt")
-    assert [one.rank for one in processes(folder.state)] == [0, 1, 2, 3]
+    assert [one.rank for one in processes(folder.state)] == [0, 1, 2, 3, None]
     assert nodes_of_ranks(folder)[2:] == ["node1", "node1"]
     assert output(folder, 3).splitlines()[-1] == "rank 3 LAST LINE before kill"
     assert (names(verdict), verdict.category) == ([3], Category.KILLED)

@@ -105,9 +105,9 @@ def test_time_stamps_are_read() -> None:
 
 def test_hydra_tears_lines_only_where_a_block_ends() -> None:
     block = b"x" * 4096
-    console = b"[0] " + block + b"[1] one\n[0] the rest, data[1] = 2\n[1] two\n[0] end\n"
+    console = b"[0] " + block + b"[1] one\n[0] " + block + b"[0] the rest, data[1] = 2\n[1] two\n[0] end\n"
     streams = split(b"[1] zero\n" + console, Style("mpich"))
-    assert streams[0, "stdout"] == block + b"the rest, data[1] = 2\nend\n"
+    assert streams[0, "stdout"] == 2 * block + b"the rest, data[1] = 2\nend\n"
     assert streams[1, "stdout"] == b"zero\none\ntwo\n"
 
 

@@ -17,8 +17,8 @@ LINE_MAX = 1 << 20
 """A longer line is handed on in pieces."""
 STYLES = ("openmpi", "mpich", "slurm", "torchrun")
 _END_OF_DATE = tuple(b"%c" % digit for digit in b"0123456789]")
-_BLOCK = 1024
-"""What block-buffered programs write is a multiple of this, so there a line may be torn."""
+_BLOCK = 4096
+"""Programs whose output is a pipe write blocks of this or a multiple of it, so there a line may be torn."""
 _RANK_MAX = 1 << 20
 _SHARE_OF_TAGGED = 0.25
 
@@ -198,18 +198,17 @@ class Tagged:
             owner, at = (int(tag["rank"]), "stdout"), 0 if self.style.has_blank else tag.end()
         if self.style.launcher == "mpich":
             for torn in _TORN_MPICH.finditer(line, at):
-                rank = int(torn[1])
-                if owner[0] is not None and self._is_torn(owner[0], torn.start() - at, rank):
+                if owner[0] is not None and self._is_torn(owner[0], torn.start() - at):
                     yield self._counted(owner, line[at : torn.start()])
-                    owner, at = (rank, "stdout"), torn.end()
+                    owner, at = (int(torn[1]), "stdout"), torn.end()
         if at < len(line):
             yield self._counted(owner, line[at:])
         self._is_inside = not line.endswith(b"\n")
         self._owner = owner if self._is_inside else _LAUNCHER
 
-    def _is_torn(self, rank: int, more: int, other: int) -> bool:
-        """Whether a line of `rank` may have been cut here for one of the other."""
-        return other != rank and other in self._sizes and (self._sizes.get(rank, 0) + more) % _BLOCK == 0
+    def _is_torn(self, rank: int, more: int) -> bool:
+        """Whether a line of `rank` may have been cut here, to go on behind its own tag."""
+        return (self._sizes.get(rank, 0) + more) % _BLOCK == 0
 
     def _counted(self, owner: _Owner, data: bytes) -> Piece:
         if owner[0] is not None:
