@@ -47,7 +47,8 @@ def why(run: str, signatures: str | None, root: str | None, as_json: bool) -> No
     Exits with 1 if that is not known.
     """
     folder = open_run(run, root_folder(root))
-    verdict = judge(folder, shlex.quote(run) + (f" --root {shlex.quote(root)}" if root else ""), signatures)
+    name = run if os.sep in run else folder.run_id
+    verdict = judge(folder, shlex.quote(name) + (f" --root {shlex.quote(root)}" if root else ""), signatures)
     if as_json:
         print_json([verdict_json(folder.run_id, verdict)])
     else:
