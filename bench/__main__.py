@@ -15,6 +15,7 @@ BENCHES = {
     "torchrun_trial": "whom the verdict on a broken torchrun job blames, also with a clock set wrong; torchrun itself",
     "verdict_matrix": "the verdicts on jobs of six launchers that break in twelve ways, and their score",
     "top": "`ranklog top` on 1,024 ranks and 2 GB that grow: its first picture, CPU for each look, answers to keys",
+    "why": "from asking `ranklog why` of a run of 1,024 ranks with 2 GB of output to its answer",
     "exec": "start-up of `ranklog exec`; a bare command, python",
 }
 

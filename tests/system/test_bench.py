@@ -124,6 +124,12 @@ def test_aggregate_reads_afresh_again_and_grown() -> None:
     assert result.keys() == MACHINE | {"rounds", "ranks", "steps", "points"} | first | again | sealed
 
 
+def test_why_is_right_and_tells_its_time() -> None:
+    result = bench("why", "--rounds", "1", "--ranks", "16", "--size", "400000")
+    assert result.keys() == MACHINE | {"rounds", "ranks", "bytes", "s", "is_right"}
+    assert result["is_right"]
+
+
 def test_ingest_points_has_every_point_in_an_answer() -> None:
     result = bench("ingest_points", "--rounds", "1", "--ranks", "2", "--steps", "30000")
     pace = {"points_per_s", "aggregated_points_per_s", "mib_per_s"}
