@@ -45,6 +45,8 @@ class Draft:
     copies: list[tuple[Key, str, list[File]]] = field(default_factory=list)
     splits: list[tuple[Console, dict[tuple[int | None, str], tuple[Key, str]]]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    keys: dict[str, int] = field(default_factory=dict)
+    """How often each key was given."""
 
 
 @dataclass(slots=True)

@@ -105,16 +105,16 @@ def _take_consoles(draft: Draft) -> None:
     for console in draft.survey.consoles:
         is_mpi = console.launcher in _MPI
         base = draft.placing.bases.get(console.group, 0) if console.style and console.style.is_local else 0
-        own = "launcher_log" if is_mpi and (console.style or (in_files and not console.repeats_ranks)) else ""
-        launcher: Key = (console.group, 0)
-        draft.processes[launcher] = Found(
-            draft.placing.group_node(console.group), launcher=console.launcher, is_launcher=True
+        is_log = is_mpi and (console.style or (in_files and not console.repeats_ranks))
+        own = "launcher_log" if is_log else "launcher_stderr" if _is_stderr(console.file) else "launcher_stdout"
+        # job.out and job.err are of one launcher.
+        launcher: Key = (f"launcher {console.file.path.rpartition('.')[0] or console.file.path}", 0)
+        draft.processes.setdefault(
+            launcher, Found(draft.placing.group_node(console.group), launcher=console.launcher, is_launcher=True)
         )
-        targets: dict[tuple[int | None, str], tuple[Key, str]] = {
-            (None, "stdout"): (launcher, own or "launcher_stdout")
-        }
+        targets: dict[tuple[int | None, str], tuple[Key, str]] = {(None, "stdout"): (launcher, own)}
         if console.coding is Coding.CONTAINER:
-            targets[None, "stderr"] = (launcher, own or "launcher_stderr")
+            targets[None, "stderr"] = (launcher, own if is_log else "launcher_stderr")
         spans: list[tuple[int, int]] = _spans(console)
         draft.processes[launcher].began_ns += [began for began, _ in spans]
         draft.processes[launcher].spoke_ns += [ended for _, ended in spans]
@@ -129,6 +129,10 @@ def _take_consoles(draft: Draft) -> None:
             process.spoke_ns += [ended for _, ended in spans]
             targets[rank, stream] = (key, stream)
         draft.splits.append((console, targets))
+
+
+def _is_stderr(file: File) -> bool:
+    return file.base.endswith(".err") or file.base.startswith(("err.", "stderr"))
 
 
 def _spans(console: Console) -> list[tuple[int, int]]:
@@ -157,15 +161,16 @@ def _take_errors(draft: Draft) -> None:
 
 def _take_ends(draft: Draft) -> None:
     evidence = draft.survey.evidence
+    last = _last_attempts(draft)
     for process in draft.processes.values():
-        if process.rank is not None and process.pid is None and process.attempt == _last_attempt(draft, process.rank):
+        if process.rank is not None and process.pid is None and process.attempt == last[process.rank]:
             process.pid = evidence.pids.get(process.rank)
     failures: dict[str, int] = {}
     for end in evidence.ends:
         if end.attempt is not None:
             failures[end.group] = max(failures.get(end.group, 0), end.attempt + 1)
     for end in evidence.ends:
-        whose = _whose(draft, end, failures)
+        whose = _of_attempt(draft, end, last, failures) if end.attempt is not None else _whose(draft, end, last)
         if whose is None:
             if end.attempt is None:
                 draft.remarks.append(_nobodys(end))
@@ -174,20 +179,27 @@ def _take_ends(draft: Draft) -> None:
             whose.pid = whose.pid or end.pid
 
 
-def _last_attempt(draft: Draft, rank: int) -> int:
-    return max((attempt for name, attempt in draft.processes if name == rank), default=0)
+def _last_attempts(draft: Draft) -> dict[int, int]:
+    last: dict[int, int] = {}
+    for process in draft.processes.values():
+        if process.rank is not None:
+            last[process.rank] = max(last.get(process.rank, 0), process.attempt)
+    return last
 
 
-def _whose(draft: Draft, end: End, failures: dict[str, int]) -> Found | None:
-    if end.attempt is not None:
-        if end.local_rank is None or end.group not in draft.placing.bases:
-            return None
-        rank = draft.placing.bases[end.group] + end.local_rank
-        # An agent tells of each of its failures once; if some are missing, nobody knows which attempts they are of.
-        is_all = _last_attempt(draft, rank) + 1 == failures[end.group]
-        return draft.processes.get((rank, end.attempt)) if is_all else None
+def _of_attempt(draft: Draft, end: End, last: dict[int, int], failures: dict[str, int]) -> Found | None:
+    """The process of one of several attempts of which an agent of torchrun's has told that it failed."""
+    if end.local_rank is None or end.group not in draft.placing.bases:
+        return None
+    rank = draft.placing.bases[end.group] + end.local_rank
+    # It tells of each failure once; if some are missing, nobody knows which attempts they are of.
+    is_all = last.get(rank, 0) + 1 == failures[end.group]
+    return draft.processes.get((rank, end.attempt or 0)) if is_all else None
+
+
+def _whose(draft: Draft, end: End, last: dict[int, int]) -> Found | None:
     if end.rank is not None:
-        key: Key = (end.rank, _last_attempt(draft, end.rank))
+        key: Key = (end.rank, last.get(end.rank, 0))
         node = end.node or draft.placing.node_of_rank(end.rank)
         return draft.processes.setdefault(key, Found(node, end.rank, end.local_rank, key[1]))
     own = [one for one in draft.processes.values() if not one.is_launcher]
@@ -266,9 +278,9 @@ def _in_order(draft: Draft) -> list[Found]:
 
 def _process(draft: Draft, found: Found, world: int | None, begun_ns: int, exit_code: int | None) -> Process:
     start_ns = min(found.began_ns, default=begun_ns)
-    taken = {one.key for one in draft.processes.values() if one.node == found.node}
     key = "launcher" if found.is_launcher else process_key(found.rank, found.pid or 0, start_ns)
-    found.key = next(name for n in range(len(taken) + 1) if (name := key if not n else f"{key}-{n}") not in taken)
+    count = draft.keys[key] = draft.keys.get(key, 0) + 1
+    found.key = key if count == 1 else f"{key}-{count}"
     record: dict[str, Any] = {
         "version": 1,
         "key": found.key,

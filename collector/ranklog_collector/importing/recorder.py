@@ -21,7 +21,6 @@ MARK_BYTES = 8 << 20
 """A damaged file is narrowed down to so much by `ranklog verify`."""
 REASON = "imported"
 _OF_PROCESSES = frozenset(("stdout", "stderr"))
-_ONLY_IF_USED = frozenset(("stderr", "launcher_stderr"))
 
 
 class Recorder:
@@ -75,8 +74,8 @@ class Recorder:
             gaps.append(self._cannot(file, error))
 
         for stream in split.targets.values():
-            if stream.role not in _ONLY_IF_USED:
-                sink(stream)
+            if stream.role == "stdout":
+                sink(stream)  # also if it stays empty: then the process has said nothing
         for piece in pieces(split.files, split.coding, split.style, failed):
             target = split.targets.get((piece.rank, piece.stream))
             if target is not None:
