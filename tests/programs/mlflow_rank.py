@@ -24,7 +24,9 @@ def main() -> None:
         for step in range(steps):
             mlflow.log_metric(f"loss{rank}", step * 0.5, step=step)
         mlflow.log_metrics({"a": 1.0, "b": float("nan")}, step=rank)
-        mlflow.log_params({"lr": 0.1, f"own{rank}": rank})
+        mlflow.log_params({"lr": 0.1, f"own{rank}": rank, "ranks": os.environ["OMPI_COMM_WORLD_SIZE"]})
+        source = import_module("mlflow.data.http_dataset_source").HTTPDatasetSource("http://127.0.0.1/data.csv")
+        mlflow.log_input(import_module("mlflow.data.meta_dataset").MetaDataset(source, name="digits"), "training")
         mlflow.set_tag(f"tag{rank}", "x")
         mlflow.log_text("hello", f"texts/{rank}.txt")
         try:

@@ -19,8 +19,9 @@ from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.series.facts import facts
 from ranklog_collector.series.read import catalog, records
 from tests.support.hosts import REPOSITORY
+from tests.support.http_api import Api
 from tests.support.launchers import OMPI_AS_ROOT, VENVS, OpenMPI4, why_missing
-from tests.support.pipeline import Pipeline, wait_until
+from tests.support.pipeline import Pipeline, free_address, wait_until
 from tests.system.conftest import require
 
 PYTHON = VENVS / "mlflow" / "bin" / "python"
@@ -66,7 +67,7 @@ def check_everything_came(folder: Path, said: Mapping[str, Mapping[str, Any]]) -
         "b": RANKS,
     }
     known = facts(run)
-    assert known.params == {"lr": "0.1", **{f"own{rank}": str(rank) for rank in range(RANKS)}}
+    assert known.params == {"lr": "0.1", "ranks": str(RANKS), **{f"own{rank}": str(rank) for rank in range(RANKS)}}
     assert {f"tag{rank}" for rank in range(RANKS)} <= known.tags.keys()
     assert sorted(child.name or "" for child in known.children) == [f"part{rank}" for rank in range(RANKS)]
     for child in known.children:
@@ -81,7 +82,8 @@ def check_everything_came(folder: Path, said: Mapping[str, Mapping[str, Any]]) -
 def test_ranks_without_a_collector_notice_nothing_and_nothing_is_lost(way: str, tmp_path: Path) -> None:
     require(why_missing(OpenMPI4()))
     spool = tmp_path / "spool"
-    with Pipeline(tmp_path, "--url", "http://127.0.0.1:9") as pipeline:
+    http = free_address()
+    with Pipeline(tmp_path, "--url", "http://127.0.0.1:9", collector_options=("--http", http)) as pipeline:
         wait_until(lambda: relay_place.find(str(spool), HERE), "the relay listens")
         pipeline.collector.kill()
         said = mpirun(spool, *(["ranklog://"] if way == "plugin" else []))
@@ -94,6 +96,35 @@ def test_ranks_without_a_collector_notice_nothing_and_nothing_is_lost(way: str, 
         pipeline.collector.start()
         pipeline.finish()
         check_everything_came(pipeline.run_folder, said)
+        check_child_runs_are_runs_at_the_collector(pipeline, http)
+
+
+def check_child_runs_are_runs_at_the_collector(pipeline: Pipeline, http: str) -> None:
+    """MLflow's client finds them by their parent, and reads and adds to them like to any run."""
+    pipeline.collector.start()
+    host, _, port = http.rpartition(":")
+    Api(host, int(port)).await_answer()
+    done = subprocess.run(
+        [str(PYTHON), str(REPOSITORY / "tests" / "programs" / "mlflow_family.py"), f"http://{http}", "r1"],
+        env={**environment(pipeline.folder), "MLFLOW_DISABLE_TELEMETRY": "true"},
+        cwd=pipeline.folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    told = {name: each for line in said for name, each in line.items()}
+    assert told["inputs"] == [["digits", "http"]]
+    first, *others = told["children"]
+    assert [each["name"] for each in told["children"]] == [f"part{rank}" for rank in range(RANKS)]
+    assert {each["parent"] for each in told["children"]} <= {"r1", None}
+    assert [(each["status"], each["inner"]) for each in others] == [("FINISHED", [[0, r]]) for r in range(1, RANKS)]
+    assert (first["status"], first["inner"], first["latest"]) == ("KILLED", [[0, 0.0], [7, 77.0]], {"inner": 77.0})
+    assert (first["params"], first["later"], first["files"]) == ({"later": "y"}, "x", ["notes/later.txt"])
+    (stored,) = pipeline.run_folder.glob("children/r1.*/outputs/notes/later.txt")
+    assert stored.read_text() == "afterwards"
 
 
 def test_a_relay_that_is_killed_and_started_again_goes_on_where_it_was(tmp_path: Path) -> None:

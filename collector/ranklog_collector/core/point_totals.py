@@ -16,7 +16,7 @@ from ranklog_collector.core.point_columns import Ints, Points
 from ranklog_collector.core.point_values import KINDS, NUMBERS, TYPES, decode
 from ranklog_collector.core.points import Fact, Names, Parsed
 
-_VERSION = 1
+_VERSION = 2
 _TYPE_NAMES = tuple(TYPES)
 _KIND_NAMES = tuple(KINDS)
 _NUMBERS = np.array([TYPES[name] for name in NUMBERS])

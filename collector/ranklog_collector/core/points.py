@@ -20,7 +20,7 @@ _COUNT_MAX = 1 << 40
 _COLUMNS_MIN = 32
 """Of so many values of a line arrays are made at once."""
 _PLAIN = frozenset(("t", "k", "v", "s"))
-_FACTS = frozenset(("artifact", "tag", "property", "param", "set", "child", "status"))
+_FACTS = frozenset(("artifact", "tag", "property", "param", "set", "child", "status", "inputs"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +265,8 @@ class _Taker:
         for sort in ("artifact", "child"):
             if sort in line:
                 self._add_fact(sort, _text(line[sort]), "")
+        for one in _column(line.get("inputs", [])):
+            self._add_fact("input", f"{_text(_mapping(one).get('name'))} {_text(one.get('digest'))}", encode_json(one))
         if "status" in line:
             self._add_fact("status", "", _text(line["status"]))
             self._add_fact("error", "", _text(line["error"]) if line.get("error") is not None else None)

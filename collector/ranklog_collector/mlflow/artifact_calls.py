@@ -33,6 +33,11 @@ class Place:
     run: Run | None
     incoming: str
 
+    @property
+    def path(self) -> str:
+        """Of an artifact of a run: where it is in the run folder."""
+        return "/".join([self.run.artifacts if self.run else "", *self.parts])
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -104,7 +109,7 @@ async def upload_of_run(tracking: Tracking, request: Json, body: AsyncIterator[b
 async def delete(tracking: Tracking, path: str) -> Json:
     """Remove a proxied artifact."""
     where = await place(tracking, path)
-    await _check_free(where)
+    await _check_free(tracking, where)
     await asyncio.to_thread(artifacts.remove, where.base, where.parts)
     return {}
 
@@ -138,7 +143,7 @@ async def place(tracking: Tracking, path: str) -> Place:
 
 def _of_run(tracking: Tracking, run: Run, parts: list[str]) -> Place:
     folder = os.path.join(tracking.root, run.info.folder)
-    return Place(os.path.join(folder, artifacts.OUTPUTS), parts, run, os.path.join(folder, artifacts.INCOMING))
+    return Place(os.path.join(folder, run.artifacts), parts, run, os.path.join(folder, artifacts.INCOMING))
 
 
 async def _open(where: Place) -> File:
@@ -147,7 +152,7 @@ async def _open(where: Place) -> File:
 
 
 async def _store(tracking: Tracking, where: Place, body: AsyncIterator[bytes]) -> None:
-    await _check_free(where)
+    await _check_free(tracking, where)
     new = artifacts.Upload(where.base, where.parts, where.incoming)
     try:
         async for block in body:
@@ -156,17 +161,16 @@ async def _store(tracking: Tracking, where: Place, body: AsyncIterator[bytes]) -
     finally:
         new.close()
     if where.run is not None:
-        path = "/".join([artifacts.OUTPUTS, *where.parts])
-        tracking.runs.append(where.run, [{"t": time.time_ns(), "artifact": path}])
+        tracking.runs.append(where.run, [{"t": time.time_ns(), "artifact": where.path}])
 
 
-async def _check_free(where: Place) -> None:
+async def _check_free(tracking: Tracking, where: Place) -> None:
     """Refuse to touch a file that a process of the job writes."""
     run = where.run
     if run is None or not run.info.is_owned or not os.path.lexists(os.path.join(where.base, *where.parts)):
         return
-    folder = await asyncio.to_thread(RunFolder, os.path.dirname(where.base), True)
-    path = "/".join([artifacts.OUTPUTS, *where.parts])
+    folder = await asyncio.to_thread(RunFolder, os.path.join(tracking.root, run.info.folder), True)
+    path = where.path
     if any(one.path == path or one.path.startswith(f"{path}/") for one in folder.state.streams.values()):
         raise invalid(f"{path} is written by a process of the run: choose another path")
 

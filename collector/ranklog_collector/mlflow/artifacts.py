@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from ranklog.mlflow_api.errors import UNAVAILABLE, MlflowError, invalid, missing
 from ranklog_collector.reading.inside import OutsideError, open_inside
 
-OUTPUTS = "outputs"
 OTHERS = ".ranklog-artifacts"
 """Below the root: what belongs to no run."""
 INCOMING = ".ranklog/incoming"

@@ -20,9 +20,11 @@ from ranklog_collector.series.selection import writers
 _FOLDERS_MAX = 8
 _QUERY = """
     SELECT DISTINCT (t + shift) // 1000000 AS timestamp, step, value FROM {source} JOIN shifts USING (stream)
-    WHERE run = '' AND key = $1 AND kind = 'scalar' AND type IN ('float', 'int', 'bool')
+    WHERE run = $1 AND key = $2 AND kind = 'scalar' AND type IN ('float', 'int', 'bool')
     ORDER BY timestamp, step, value"""
 Json = dict[str, Any]
+Place = tuple[str, str]
+"""The path of a run folder, and which of its child runs is meant; empty: the run itself."""
 Table = dict[str, Any]
 """Columns: timestamp, step, value."""
 
@@ -34,20 +36,20 @@ class Histories:
         self._lock = threading.Lock()
         self._folders: OrderedDict[str, RunFolder] = OrderedDict()
 
-    def page(self, path: str, key: str, offset: int, limit: int) -> tuple[list[Json], bool]:
+    def page(self, place: Place, key: str, offset: int, limit: int) -> tuple[list[Json], bool]:
         """Some of the values, and whether there are more."""
-        table = self._table(path, key)
+        table = self._table(place, key)
         end = offset + limit
         return _points(table, key, slice(offset, end)), len(table["step"]) > end
 
     def interval(
-        self, paths: Sequence[tuple[str, str]], key: str, steps: tuple[int, int] | None, most: int
+        self, places: Sequence[tuple[str, Place]], key: str, steps: tuple[int, int] | None, most: int
     ) -> list[Json]:
-        """Values of several runs, id and path of each, at about `most` of all their steps, or of those in a range.
+        """Values of several runs, id and place of each, at about `most` of all their steps, or of those in a range.
 
         The first and the last step of each run are always among them.
         """
-        tables = [(run_id, self._table(path, key)) for run_id, path in paths]
+        tables = [(run_id, self._table(place, key)) for run_id, place in places]
         edges = {int(edge) for _, table in tables if len(table["step"]) for edge in _edges(table["step"])}
         every = sorted({int(step) for _, table in tables for step in np.unique(table["step"])})
         first, last = steps if steps is not None else (0, every[-1] if every else 0)
@@ -65,7 +67,8 @@ class Histories:
             found += [{**point, "run_id": run_id} for point in _points(table, key, rows)]
         return found
 
-    def _table(self, path: str, key: str) -> Table:
+    def _table(self, place: Place, key: str) -> Table:
+        path, run = place
         with self._lock:
             folder = self._folders.pop(path, None)
         empty = {name: np.empty(0, np.int64) for name in ("timestamp", "step", "value")}
@@ -74,7 +77,7 @@ class Histories:
                 folder = RunFolder(path, latest_marks=True)
             else:
                 folder.refresh()
-            table = _read(folder, key) or empty
+            table = _read(folder, run, key) or empty
         except ReadingError:
             return empty
         with self._lock:
@@ -84,14 +87,14 @@ class Histories:
         return table
 
 
-def _read(folder: RunFolder, key: str) -> Table | None:
+def _read(folder: RunFolder, run: str, key: str) -> Table | None:
     """All values of a metric; they are remembered as long as there are no more."""
     with points_of(folder) as points:
-        found = [one for one in writers(folder, points, resources=False) if one.total("", key) is not None]
+        found = [one for one in writers(folder, points, resources=False) if one.total(run, key) is not None]
         if not found:
             return None
         covered = {one.stream: one.cover.totals.end for one in found}
-        known = points.memory.recall(("mlflow", key))
+        known = points.memory.recall(("mlflow", run, key))
         if known is not None and known.covered == covered:
             return known.table
         shifts = {
@@ -99,8 +102,8 @@ def _read(folder: RunFolder, key: str) -> Table | None:
             "shift": np.array([one.clock.offset_ns for one in found], np.int64),
         }
         with points.registered(shifts=shifts):
-            table = points.query(dict.fromkeys(covered, 0), lambda source: _QUERY.format(source=source), key)
-        points.memory.remember(("mlflow", key), Known(table, covered))
+            table = points.query(dict.fromkeys(covered, 0), lambda source: _QUERY.format(source=source), run, key)
+        points.memory.remember(("mlflow", run, key), Known(table, covered))
         return table
 
 

@@ -11,6 +11,7 @@ from ranklog.mlflow_api.errors import invalid
 from ranklog.mlflow_api.fields import Json
 
 if TYPE_CHECKING:
+    from ranklog_collector.mlflow.history import Place
     from ranklog_collector.mlflow.tracking import Tracking
 
 
@@ -22,11 +23,11 @@ async def get_history(tracking: Tracking, request: Json) -> Json:
         raise fields.invalid_value("max_results", most, "it must be at least 1")
     most = min(most, limits.HISTORY_RESULTS_MAX)
     offset = paging.offset(fields.any_text(request, "page_token"))
-    paths = await _paths(tracking, [run_id])
-    if not paths:
+    places = await _places(tracking, [run_id])
+    if not places:
         return {}
     histories = await tracking.histories()
-    found, has_more = await asyncio.to_thread(histories.page, paths[0][1], key, offset, most)
+    found, has_more = await asyncio.to_thread(histories.page, places[0][1], key, offset, most)
     answer: Json = {"metrics": found} if found else {}
     if has_more:
         answer["next_page_token"] = paging.token(offset + most)
@@ -49,9 +50,9 @@ async def get_bulk(tracking: Tracking, request: Json) -> Json:
     left = min(fields.integer(request, "max_results", limits.HISTORY_RESULTS_MAX), limits.HISTORY_RESULTS_MAX)
     found: list[Json] = []
     histories = await tracking.histories()
-    for run_id, path in await _paths(tracking, sorted(set(ids))):
+    for run_id, place in await _places(tracking, sorted(set(ids))):
         if left > len(found):
-            page, _ = await asyncio.to_thread(histories.page, path, key, 0, left - len(found))
+            page, _ = await asyncio.to_thread(histories.page, place, key, 0, left - len(found))
             found += [{**point, "run_id": run_id} for point in page]
     return {"metrics": found}
 
@@ -71,9 +72,9 @@ async def get_interval(tracking: Tracking, request: Json) -> Json:
     if not 1 <= most <= limits.INTERVAL_RESULTS_MAX:
         raise invalid(f"max_results must be between 1 and {limits.INTERVAL_RESULTS_MAX}.")
     steps = _range(request)
-    paths = await _paths(tracking, list(dict.fromkeys(ids)))
+    places = await _places(tracking, list(dict.fromkeys(ids)))
     histories = await tracking.histories()
-    return {"metrics": await asyncio.to_thread(histories.interval, paths, key, steps, most)}
+    return {"metrics": await asyncio.to_thread(histories.interval, places, key, steps, most)}
 
 
 def _range(request: Json) -> tuple[int, int] | None:
@@ -87,11 +88,11 @@ def _range(request: Json) -> tuple[int, int] | None:
     return first, last
 
 
-async def _paths(tracking: Tracking, ids: list[str]) -> list[tuple[str, str]]:
-    """Ids and folders of those runs that there are."""
+async def _places(tracking: Tracking, ids: list[str]) -> list[tuple[str, Place]]:
+    """Ids and places of those runs that there are."""
     found = []
     for run_id in ids:
         run = await tracking.runs.find(run_id)
         if run is not None:
-            found.append((run_id, os.path.join(tracking.root, run.info.folder)))
+            found.append((run_id, (os.path.join(tracking.root, run.info.folder), run.info.child)))
     return found

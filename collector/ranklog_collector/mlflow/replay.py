@@ -20,8 +20,6 @@ _INFO = {
 
 def replay(run: Run, line: Line) -> None:
     """Take in a line of an earlier life; what makes no sense is skipped."""
-    if type(line.get("r", "")) is not str or line.get("r"):
-        return
     run.add_metrics(_metrics(line))
     run.add_params(_texts(line.get("param")))
     tags = line.get("tag")
@@ -42,7 +40,11 @@ def replay_beyond_points(run: Run, line: Line) -> None:
             [one for one in given if type(one) is str] if type(given) is list else [],
             {key: one for key, one in made.items() if type(one) is int} if type(made) is dict else {},
         )
-    inputs = line.get("inputs")
+    take_datasets(run, line.get("inputs"))
+
+
+def take_datasets(run: Run, inputs: Any) -> None:
+    """Take in datasets; what is none is skipped."""
     if type(inputs) is list:
         run.add_datasets(one for one in map(_dataset, inputs) if one is not None)
 

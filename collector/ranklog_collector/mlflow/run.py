@@ -9,7 +9,9 @@ from typing import Any
 import orjson
 
 from ranklog.mlflow_api.metrics import Logged
+from ranklog.run.family_names import files_prefix
 
+OUTPUTS = "outputs"
 ACTIVE, DELETED = "active", "deleted"
 MODELS_TAG = "mlflow.log-model.history"
 CONTEXT_TAG = "mlflow.data.context"
@@ -53,7 +55,9 @@ class Info:
     lifecycle_stage: str = ACTIVE
     artifact_uri: str = ""
     is_owned: bool = False
-    """Whether a launcher and a collector say how it is."""
+    """Whether a collector keeps the folder: others write there, too, and a launcher says how the run is."""
+    child: str = ""
+    """Of a child run of the run that the folder is of: what it is called there. How it is, clients say."""
     models: str = ""
     """The models that it was given and that it made, as JSON; empty if there are none."""
     seen: str = ""
@@ -143,6 +147,11 @@ class Run:
     def models(self) -> dict[str, dict[str, int]]:
         """Ids of models, `inputs` and `outputs`, and the step of each."""
         return orjson.loads(self.info.models) if self.info.models else {"inputs": {}, "outputs": {}}
+
+    @property
+    def artifacts(self) -> str:
+        """Where in the folder its artifacts are."""
+        return f"{files_prefix(self.info.child or None)}{OUTPUTS}"
 
     def replace(self, other: Run) -> None:
         """Become what somebody else has found out about the same run."""

@@ -15,7 +15,7 @@ from ranklog.mlflow_api.datasets import datasets
 from ranklog.mlflow_api.errors import MISSING, MlflowError, invalid
 from ranklog.mlflow_api.fields import Json
 from ranklog.mlflow_api.metrics import metric, metrics
-from ranklog.mlflow_api.statuses import STATES
+from ranklog.mlflow_api.statuses import ENDS, STATES
 from ranklog_collector.mlflow import filters, names, ordering, shapes
 from ranklog_collector.mlflow.model_calls import log_to_models
 from ranklog_collector.mlflow.run import ACTIVE, DELETED, MODELS_TAG, Dataset, Info, Run
@@ -77,7 +77,11 @@ async def update(tracking: Tracking, request: Json) -> Json:
     end_time = None if request.get("end_time") is None else fields.integer(request, "end_time")
     name = fields.any_text(request, "run_name")
     now_ns = time.time_ns()
-    if not run.info.is_owned and (status in STATES or end_time is not None):
+    if run.info.child and status in STATES:
+        moment_ns = lines.moment_ns(end_time, now_ns)
+        tracking.runs.append(run, [{"t": moment_ns, "status": STATES[status]}])
+        run.set_info(status=status, end_time=moment_ns // lines.NS_PER_MS if STATES[status] in ENDS else None)
+    elif not run.info.is_owned and (status in STATES or end_time is not None):
         new = status if status in STATES else run.info.status
         with tracking.runs.held(run):
             tracking.runs.folders.tell_state(run.info.folder, new, lines.moment_ns(end_time, now_ns))

@@ -15,11 +15,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from glob import escape, glob
 from typing import Any, TypeVar
 
 from ranklog.mlflow_api.errors import INTERNAL, MISSING, UNAVAILABLE, MlflowError, invalid, missing
+from ranklog.mlflow_api.ids import mlflow_run_id
 from ranklog.mlflow_api.lines import Line, dump
+from ranklog.run.family_names import root_of
 from ranklog_collector.core.layout import JOURNAL
 from ranklog_collector.mlflow.catalog.delta import Delta, take
 from ranklog_collector.mlflow.experiments import Experiments
@@ -155,6 +158,8 @@ class Runs:
     def append(self, run: Run, lines: list[Line]) -> None:
         """Write lines that a run gets, before what they say is taken in by it. Raises MlflowError."""
         if lines:
+            if run.info.child:
+                lines = [{**line, "r": run.info.child} for line in lines]
             self.folders.append(run.info.folder, dump(lines))
             self._note(run)
 
@@ -198,19 +203,27 @@ class Runs:
         if not _RUN_ID.fullmatch(run_id):
             raise missing(f"Run with id={run_id} not found")
         experiments = await self.experiments()
+        told, run_id = run_id, mlflow_run_id(run_id)
         run = await self.call(experiments.catalog.run, run_id)
         if run_id in self._live:  # somebody else was faster
             return self._live[run_id]
         if run is not None and growth(os.path.join(self._root, run.info.folder)) == run.info.seen:
             live = self._live[run_id] = Live(run, time.monotonic())
             return live
-        folder = await self.call(self._find, run_id) if run is None else run.info.folder
-        if folder is None:
-            raise missing(f"Run with id={run_id} not found")
-        read = await self._read(folder, run_id)
+        folder = await self.call(self._find, root_of(told)) if run is None else run.info.folder
+        if folder is not None:
+            self._take(await self._read(folder))
+        elif run_id not in self._live:
+            await self._scanned()  # a child run that has just begun is known by no folder
         if run_id not in self._live:
-            self.add(read)
+            raise missing(f"Run with id={told} not found")
         return self._live[run_id]
+
+    def _take(self, read: list[Run]) -> None:
+        """Take in runs of a folder, but for those that are known."""
+        for run in read:
+            if run.info.run_id not in self._live:
+                self.add(run)
 
     async def _look(self, live: Live) -> None:
         """Read a run's folder again, if it has grown."""
@@ -219,23 +232,30 @@ class Runs:
         if growth(os.path.join(self._root, info.folder)) == info.seen:
             return
         for _ in range(_LOOKS_MAX):
-            read = await self._read(info.folder, info.run_id)
-            if rest_part(growth(os.path.join(self._root, info.folder))) == rest_part(read.info.seen):
+            read = await self._read(info.folder)
+            if rest_part(growth(os.path.join(self._root, info.folder))) == rest_part(read[0].info.seen):
                 break  # nothing came by REST while it was read
-        live.run.replace(read)
-        self._note(live.run)
+        for run in read:
+            known = self._live.get(run.info.run_id)
+            if known is None:
+                self.add(run)
+                continue
+            known.looked_s = time.monotonic()
+            known.run.replace(run)
+            self._note(known.run)
 
-    async def _read(self, folder: str, run_id: str) -> Run:
+    async def _read(self, folder: str) -> list[Run]:
+        """The run of a folder, and its child runs."""
         from ranklog_collector.mlflow.take_up import load
 
         experiments = await self.experiments()
         experiment = await self.call(experiments.of_folder, os.path.dirname(folder))
         try:
             return await asyncio.to_thread(
-                load, self._root, folder, experiment.experiment_id, experiments.artifact_uri(experiment, run_id)
+                load, self._root, folder, experiment.experiment_id, partial(experiments.artifact_uri, experiment)
             )
         except ReadingError as error:
-            raise missing(f"Run with id={run_id} not found: {error}") from error
+            raise missing(f"Run {os.path.basename(folder)} cannot be read: {error}") from error
 
     def _find(self, run_id: str) -> str | None:
         """In a thread: the folder of a run, below the root."""
@@ -244,10 +264,17 @@ class Runs:
             os.path.relpath(os.path.dirname(os.path.dirname(os.path.dirname(found[0]))), self._root) if found else None
         )
 
-    def _start_scan(self) -> None:
+    def _start_scan(self) -> asyncio.Task[None]:
         if self._scanning is None or self._scanning.done():
             self._scanned_s = time.monotonic()
             self._scanning = self._own(self._scan())
+        return self._scanning
+
+    async def _scanned(self) -> None:
+        """Look for runs that came in other ways, unless that was just done."""
+        is_going_on = self._scanning is not None and not self._scanning.done()
+        if is_going_on or time.monotonic() - self._scanned_s > RECENT_S:
+            await asyncio.shield(self._start_scan())
 
     async def _scan(self) -> None:
         """Take up runs that have come or grown in other ways, and forget those that are gone."""
@@ -257,14 +284,14 @@ class Runs:
             fresh, gone = await self.call(self._compare, experiments)
             await self.call(experiments.catalog.forget_runs, gone)
             for folder, run_id in fresh:
-                if run_id in self._live:
-                    if self._live[run_id].run.info.is_owned:
-                        await self._look(self._live[run_id])
+                live = self._live.get(run_id)
+                if live is not None and not live.run.info.is_owned:
                     continue
                 with suppress(MlflowError):
-                    read = await self._read(folder, run_id)
-                    if run_id not in self._live:
-                        self.add(read)
+                    if live is not None:
+                        await self._look(live)
+                    else:
+                        self._take(await self._read(folder))
                 if len(self._dirty) >= RUNS_MAX:
                     await self.flush()
             await self.flush()
@@ -274,11 +301,13 @@ class Runs:
         experiments.look()
         seen = experiments.catalog.seen_runs()
         fresh, there = [], set()
-        for folder, run_id in _run_folders(self._root):
-            there.add(run_id)
+        for folder in _run_folders(self._root):
+            run_id = mlflow_run_id(os.path.basename(folder))
+            there.add(folder)
             if seen.get(run_id, ("", ""))[1] != growth(os.path.join(self._root, folder)):
                 fresh.append((folder, run_id))
-        return fresh, [run_id for run_id in seen if run_id not in there and run_id not in self._live]
+        gone = [run_id for run_id, (folder, _) in seen.items() if folder not in there and run_id not in self._live]
+        return fresh, gone
 
     def _drop_oldest(self) -> None:
         entries = 0
@@ -298,15 +327,15 @@ def not_active(run: Run) -> MlflowError:
     )
 
 
-def _run_folders(root: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+def _run_folders(root: str) -> list[str]:
+    found: list[str] = []
     with suppress(OSError), os.scandir(root) as experiments:
         for experiment in experiments:
             if experiment.name.startswith(".") or not experiment.is_dir():
                 continue
             with suppress(OSError), os.scandir(experiment.path) as folders:
                 found += [
-                    (f"{experiment.name}/{folder.name}", folder.name)
+                    f"{experiment.name}/{folder.name}"
                     for folder in folders
                     if os.path.exists(os.path.join(folder.path, JOURNAL))
                 ]

@@ -22,10 +22,26 @@ def facts(folder: RunFolder, run: str | None = None) -> Facts:
     own = own_run(folder, run)
     with points_of(folder) as points:
         found = writers(folder, points, resources=False)
-        said = sorted((fact for writer in found for fact in _said(writer)), key=lambda fact: fact.time)
+        said = _all_said(found)
         lost = sum(writer.cover.totals.lost for writer in found)
         damaged = sum(writer.cover.totals.damaged + writer.cover.totals.is_cut_off for writer in found)
     ours = [fact for fact in said if fact.run == own]
+    return replace(_facts(ours), children=_children(said, own), lost=lost, damaged=damaged)
+
+
+def family(folder: RunFolder) -> tuple[Facts, list[tuple[Child, Facts]]]:
+    """Tell what was said of a run, and of all its child runs and theirs; of none of them its children."""
+    with points_of(folder) as points:
+        said = _all_said(writers(folder, points, resources=False))
+    by_run: dict[str, list[Fact]] = {}
+    for fact in said:
+        by_run.setdefault(fact.run, []).append(fact)
+    begun = {fact.name: fact for fact in reversed(said) if fact.sort == "child"}
+    below = [(_child(fact, by_run.get(run, [])), _facts(by_run.get(run, []))) for run, fact in begun.items()]
+    return _facts(by_run.get("", [])), sorted(below, key=lambda one: one[0].started_ns)
+
+
+def _facts(ours: list[Fact]) -> Facts:
     named = _latest(ours, "set")
     status = _latest(ours, "status").get("")
     return Facts(
@@ -36,10 +52,8 @@ def facts(folder: RunFolder, run: str | None = None) -> Facts:
         description=named.get("description"),
         status=status,
         error=_latest(ours, "error").get("") if status is not None else None,
-        children=_children(said, own),
         artifacts=sorted({fact.name for fact in ours if fact.sort == "artifact"}),
-        lost=lost,
-        damaged=damaged,
+        inputs=list(_first(ours, "input").values()),
     )
 
 
@@ -72,17 +86,21 @@ def _short(value: str | None) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
+def _all_said(found: list[Writer]) -> list[Fact]:
+    return sorted((fact for writer in found for fact in _said(writer)), key=lambda fact: fact.time)
+
+
 def _said(writer: Writer) -> list[Fact]:
     return [replace(fact, time=writer.clock.correct(fact.time)) for fact in writer.cover.totals.facts.values()]
 
 
 def _children(said: list[Fact], parent: str) -> list[Child]:
     begun = {fact.name: fact for fact in reversed(said) if fact.sort == "child" and fact.run == parent}
-    return sorted((_child(fact, said) for fact in begun.values()), key=lambda child: (child.started_ns, child.run_id))
+    found = [_child(fact, [one for one in said if one.run == fact.name]) for fact in begun.values()]
+    return sorted(found, key=lambda child: (child.started_ns, child.run_id))
 
 
-def _child(begun: Fact, said: list[Fact]) -> Child:
-    own = [fact for fact in said if fact.run == begun.name]
+def _child(begun: Fact, own: list[Fact]) -> Child:
     state = _latest(own, "status").get("") or "running"
     ended = max((fact.time for fact in own if fact.sort == "status"), default=None)
     return Child(

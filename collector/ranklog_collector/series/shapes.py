@@ -118,6 +118,8 @@ class Facts:
     error: str | None = None
     children: list[Child] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    """Datasets, each an object in JSON."""
     lost: int = 0
     """Lines that their writers could not write, of all runs of the folder."""
     damaged: int = 0

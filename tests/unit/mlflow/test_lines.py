@@ -105,7 +105,6 @@ def test_the_latest_value_is_of_the_highest_step_then_time_then_value():
         {"t": 1, "m": [1]},
         {"t": 1, "tag": 3, "param": [], "set": None, "inputs": [1, {"name": 3}, {}]},
         {"t": 1, "inputs": {}},
-        {"t": 1, "k": "a", "v": 1, "r": "a.child"},
         {"t": 1, "k": "a", "v": {"f": []}},
     ],
 )

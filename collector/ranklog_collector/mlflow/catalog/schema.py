@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
-VERSION = 2
+VERSION = 3
 METADATA = MetaData()
 
 meta = Table("ranklog_catalog", METADATA, Column("version", Integer, primary_key=True))
@@ -41,6 +41,7 @@ runs = Table(
     Column("lifecycle_stage", String(16), nullable=False),
     Column("artifact_uri", Text, nullable=False),
     Column("is_owned", Boolean, nullable=False),
+    Column("child", Text, nullable=False),
     Column("models", Text, nullable=False),
     Column("seen", Text, nullable=False),
     Index("ranklog_runs_of_experiment", "experiment_id", "start_time"),
