@@ -23,9 +23,9 @@ PATIENCE_S = 120.0
 TIMEOUT_S = 240.0
 
 
-def command(*words: str) -> list[str]:
-    """Give the words that start `ranklog run`."""
-    return [str(Path(sys.executable).with_name("ranklog")), "run", *words]
+def command(*words: str, program: str = "run") -> list[str]:
+    """Give the words that start `ranklog run`, or another of its commands."""
+    return [str(Path(sys.executable).with_name("ranklog")), program, *words]
 
 
 def environment(root: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -94,6 +94,7 @@ class LiveRun:
         more: Mapping[str, str] | None = None,
         is_terminal: bool = True,
         size: tuple[int, int] = (24, 80),
+        program: str = "run",
     ) -> None:
         self._root = root
         self._said = b""
@@ -104,7 +105,7 @@ class LiveRun:
         else:
             self._ours, theirs = os.pipe()
         self.process = subprocess.Popen(
-            command(*words),
+            command(*words, program=program),
             cwd=root,
             env={**environment(root), "TERM": "xterm", **(more or {})},
             stdin=theirs if is_terminal else subprocess.DEVNULL,

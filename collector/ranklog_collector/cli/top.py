@@ -13,6 +13,7 @@ import click
 from ranklog_collector.cli.output import json_option, print_json, reading_command, root_option
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.runs import open_run, root_folder
+from ranklog_collector.reading.text import printable
 
 if TYPE_CHECKING:
     from ranklog_collector.top.arrange import Choice
@@ -40,7 +41,10 @@ def top(run: str, order: str, words: str, is_map: bool, once: bool, root: str | 
     Press ? for the keys.
     """
     if not (once or as_json) and (complaint := _unfit()):
-        raise click.UsageError(f"{complaint}; use `ranklog ps {run}`, or --once for one frame as text")
+        click.echo(
+            f"ranklog: {complaint}: use `ranklog ps {printable(run)}`, or --once for one frame as text", err=True
+        )
+        sys.exit(2)
     folder = open_run(run, root_folder(root), latest_marks=True)
     from ranklog_collector.top.arrange import Choice, Order
 

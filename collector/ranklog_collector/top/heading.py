@@ -27,12 +27,12 @@ _STATES = (
 )
 
 
-def heading(frame: Frame, width: int) -> list[Line]:
-    """The run, its processes, and what is wrong with what is known of it."""
+def heading(frame: Frame, width: int, hint: str = "press i") -> list[Line]:
+    """The run, its processes, and what is wrong with what is known of it; `hint` says where there is more."""
     return [
         _run_line(frame, width),
         _count_line(frame, width),
-        *([_alarm_line(frame, width)] if frame.alarms or frame.problem else []),
+        *([_alarm_line(frame, width, hint)] if frame.alarms or frame.problem else []),
     ]
 
 
@@ -62,20 +62,20 @@ def _count_line(frame: Frame, width: int) -> Line:
     return Line(spread(spans, [Span(bytes_text(frame.bytes) + rate, "dim")], width))
 
 
-def _alarm_line(frame: Frame, width: int) -> Line:
+def _alarm_line(frame: Frame, width: int, hint: str) -> Line:
     texts = [*([frame.problem] if frame.problem else []), *frame.alarms]
-    more = f"  +{len(texts) - 1} more: press i" if len(texts) > 1 else ""
+    more = f"  +{len(texts) - 1} more: {hint}" if len(texts) > 1 else ""
     return Line(spread([Span(f"! {printable(texts[0])}", "warning")], [Span(more, "dim")] if more else [], width))
 
 
-def banner(verdict: Verdict | None, width: int) -> list[Line]:
-    """The verdict in a line or two, if there is something to say."""
+def banner(verdict: Verdict | None, width: int, hint: str = "v: whole verdict") -> list[Line]:
+    """The verdict in a line or two, if there is something to say; `hint` says how to have all of it."""
     if verdict is None or verdict.status in (Status.FINE, Status.CANCELED):
         return []
     is_failure = verdict.status is Status.FAILED
     confidence = f" ({verdict.confidence.value})" if verdict.confidence else ""
     begin = {Status.FAILED: "✗ WHY", Status.SUSPECT: "◌ SUSPECT"}.get(verdict.status, "? WHY") + confidence + ": "
-    end = "  v:\xa0whole\xa0verdict"
+    end = "  " + hint.replace(" ", "\xa0")
     room = max(20, width - 2)
     texts = textwrap.wrap(begin + printable(verdict.headline) + end, room, break_on_hyphens=False)
     if len(texts) > BANNER_LINES_MAX:
@@ -85,14 +85,14 @@ def banner(verdict: Verdict | None, width: int) -> list[Line]:
     return [Line(cut([Span(f" {text}".replace("\xa0", " "), ground)], width), ground=ground) for text in texts]
 
 
-def restriction(choice: Choice, shown: int, total: int, width: int) -> list[Line]:
+def restriction(choice: Choice, shown: int, total: int, width: int, hint: str = "esc: all of them") -> list[Line]:
     """What is left out, if anything is."""
     if not choice.is_restricted:
         return []
     words = [choice.filter.strip()] if choice.filter.strip() else []
     words += ["only what stands out"] if choice.only_standing_out else []
     text = f"{shown:,} of {total:,}: {printable(', '.join(words))}"
-    return [Line(spread([Span(text, "key")], [Span("esc: all of them", "dim")], width))]
+    return [Line(spread([Span(text, "key")], [Span(hint, "dim")], width))]
 
 
 def detail(row: Row | None, now_ns: int, width: int) -> list[Line]:

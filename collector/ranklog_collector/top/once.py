@@ -11,21 +11,23 @@ from ranklog_collector.top.frame import Frame, Row
 from ranklog_collector.top.heading import banner, heading, restriction
 from ranklog_collector.top.spans import Line
 from ranklog_collector.top.table import chosen_columns, head, row_line
+from ranklog_collector.views.verdict import verdict_json
 
 _NOBODY = -1
+_MORE, _WHY = "ranklog ps", "ranklog why tells all"
 
 
 def text(frame: Frame, choice: Choice, is_map: bool, width: int) -> list[str]:
     """All processes, as they are on the screen."""
-    lines = [*heading(frame, width), *banner(frame.verdict, width)]
+    lines = [*heading(frame, width, _MORE), *banner(frame.verdict, width, _WHY)]
     if is_map:
         rows = by_node(arranged(frame.rows, Choice(Order.RANK, False, choice.filter, choice.only_standing_out), 0))
-        lines += restriction(choice, len(rows), len(frame.rows), width)
+        lines += restriction(choice, len(rows), len(frame.rows), width, "")
         laid = laid_out(rows, width)
         lines += [Line(), *map_lines(rows, laid, frame.now_ns, _NOBODY, 0, laid.height)]
     else:
         rows = arranged(frame.rows, choice, frame.now_ns)
-        lines += restriction(choice, len(rows), len(frame.rows), width)
+        lines += restriction(choice, len(rows), len(frame.rows), width, "")
         shown = chosen_columns(frame.rows, width)
         lines += [Line(), head(shown, choice, width), *(row_line(row, shown, frame.now_ns, width) for row in rows)]
     return [line.text.rstrip() for line in lines]
@@ -44,6 +46,7 @@ def frame_view(frame: Frame, choice: Choice) -> dict[str, Any]:
         "counts": {state.value: count for state, count in frame.counts.items()},
         "bytes": frame.bytes,
         "alarms": list(frame.alarms),
+        "verdict": None if frame.verdict is None else verdict_json(frame.run_id, frame.verdict),
         "processes": [_row_view(row, frame.now_ns) for row in arranged(frame.rows, choice, frame.now_ns)],
     }
 
