@@ -10,9 +10,11 @@ from ranklog.layout import process_key
 from ranklog_collector.importing.draft import Draft, Found, Key, Streams
 from ranklog_collector.importing.formats.found import End, File, How, Writer
 from ranklog_collector.importing.formats.tags import zone_ns
-from ranklog_collector.importing.model import Coding, Console, Node, Plan, Process, Survey
+from ranklog_collector.importing.model import Coding, Console, ImportingError, Node, Plan, Process, Survey
 from ranklog_collector.importing.placing import UNKNOWN, Naming, Placing
 
+PROCESSES_MAX = 100_000
+"""Each has files of its own in the run folder."""
 SECOND_NS = 1_000_000_000
 _SPARSE = 4
 """Where fewer than every fourth rank is known, the highest does not tell how many there were."""
@@ -27,6 +29,8 @@ def plan(survey: Survey, naming: Naming, exit_code: int | None = None) -> Plan:
     _take_consoles(draft)
     _take_errors(draft)
     _take_ends(draft)
+    if len(draft.processes) > PROCESSES_MAX:
+        raise ImportingError(f"there are {len(draft.processes)} ranks in these files, more than {PROCESSES_MAX}")
     return _finished(draft, exit_code)
 
 

@@ -112,7 +112,7 @@ def _read_console(
     console: Console, sample: bytes, format_name: str, launchers: set[str], found: Survey, is_sure: bool
 ) -> Console | None:
     file = console.file
-    tail = peek(file, file.size - WORDS_BYTES, WORDS_BYTES)
+    tail = peek(file, file.size - _OWN_BYTES, _OWN_BYTES)
     hint = messages.read((sample + tail).decode(errors="replace")).launcher
     if is_sure and not hint and console.coding is Coding.PLAIN:
         hint = "slurm"
