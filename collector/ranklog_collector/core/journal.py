@@ -43,6 +43,8 @@ class Node:
     version: str = ""
     reason: str = ""
     undelivered: int = 0
+    heard: int = 0
+    """Of one that is lost: when anything came of it last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class Presence:
         entries: list[journal.Entry] = []
         for node in self.nodes.values():
             if node.state == "joined" and now_ns - node.heard_ns > SILENT_NS:
-                entries.append(journal.Node(node.id, "lost", now_ns, reason="silent"))
+                entries.append(journal.Node(node.id, "lost", now_ns, reason="silent", heard=node.heard_ns))
                 entries += [
                     journal.Process(node.id, one.key, "lost", now_ns)
                     for one in self.processes

@@ -41,6 +41,7 @@ def _node(state: RunState, entry: journal.Node) -> None:
     node.event, node.time, node.reason, node.undelivered = entry.event, entry.time, entry.reason, entry.undelivered
     node.ip, node.hostname = entry.ip or node.ip, entry.hostname or node.hostname
     node.version = entry.version or node.version
+    node.heard = entry.heard
 
 
 def _clock(state: RunState, entry: journal.Clock) -> None:

@@ -24,6 +24,8 @@ class Node:
     """The latest of joined, rejoined, lost, left, fenced; empty if only its streams are known."""
     time: int = 0
     reason: str = ""
+    heard: int = 0
+    """When anything came of it last, if it is lost."""
     version: str = ""
     undelivered: int = 0
     clock: NodeClock = field(default_factory=NodeClock)
