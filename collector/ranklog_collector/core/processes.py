@@ -116,6 +116,8 @@ class Processes:
     _names: Counter[str] = field(default_factory=Counter)
     _earliest_failure: dict[int, int] = field(default_factory=dict)
     """Of each life."""
+    _launchers_asked: list[int] = field(default_factory=list)
+    """When launchers were asked to end."""
 
     def __iter__(self) -> Iterator[Process]:
         """In the order in which they became known."""
@@ -183,7 +185,7 @@ class Processes:
             return None
         if process.ending is Ending.DOUBTFUL:
             was_first = process.ended_ns <= self._earliest_failure.get(process.life, process.ended_ns)
-            return Outcome.FAILED if was_first else Outcome.TERMINATED
+            return Outcome.FAILED if was_first and not self._had_launcher_asked(process) else Outcome.TERMINATED
         return _OUTCOMES[process.ending]
 
     def verdict(self) -> str:
@@ -207,6 +209,11 @@ class Processes:
             one for one in self if one.is_launcher and one.exit is not None and (one.ended_ns or 0) > last.start_ns
         ]
         return list({one.node: one for one in sorted(ended, key=lambda one: one.started_ns)}.values())
+
+    def _had_launcher_asked(self, process: Process) -> bool:
+        """Whether somebody wanted the job to end while a process was part of it: then its launcher has ended it."""
+        ended_ns = process.ended_ns or 0
+        return any(process.started_ns <= asked_ns <= ended_ns for asked_ns in self._launchers_asked)
 
     def _were_asked(self, deciding: list[Process]) -> bool:
         """Whether somebody wanted the job to end, before anything else had gone wrong with these."""
@@ -254,6 +261,7 @@ class Processes:
         asked_ns = number(record, "asked_ns")
         process.asked_ns = None if asked_ns is None else asked_ns + offset_ns
         if process.is_launcher:
+            self._launchers_asked += [] if process.asked_ns is None else [process.asked_ns]
             return
         if process.ending in (Ending.FAILED, Ending.DOUBTFUL):
             earliest = self._earliest_failure.get(process.life, process.ended_ns)

@@ -284,6 +284,20 @@ def test_a_launcher_that_was_asked_to_end_ends_a_run_that_was_canceled(
     check_that_all_agree(job)
 
 
+def test_ranks_that_a_launcher_kills_since_it_was_asked_to_end_are_terminated(job: Job) -> None:
+    job.starts("0", "p-l", role="launcher")
+    asked_ns = job.now
+    job.passes(1, "0", "1")
+    job.ends("0", "0-a", signal=9)
+    job.ends("1", "1-a", signal=9)
+    assert sorted(state for name, state in job.states.items() if name != "launcher_7") == ["Failed", "Failed"]
+    job.ends("0", "p-l", exit_code=1, asked_signal=2, asked_ns=asked_ns)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert (job.states["rank_0"], job.states["rank_1"], job.state) == ("Terminated", "Terminated", "canceled")
+    check_that_all_agree(job)
+
+
 def test_a_rank_that_aborts_the_job_has_failed_though_its_launcher_asks_it_to_end_as_well() -> None:
     job = Job()
     job.joins("0")
