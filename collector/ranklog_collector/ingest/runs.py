@@ -26,7 +26,7 @@ DEFAULT_EXPERIMENT = "default"
 TICK_S = 0.5
 REQUESTS_S = 0.2
 """How often it is looked for requests; less often where looking takes long."""
-REQUESTS_REST_FACTOR = 10
+REQUESTS_REST_FACTOR = 20
 IDLE_ENDED_NS = 60_000_000_000
 """How long an ended run without agents is kept open."""
 IDLE_NS = 900_000_000_000
