@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from signal import Signals
 from typing import Any
@@ -11,13 +12,14 @@ from ranklog_collector.importing.draft import Draft, Found, Key, Streams
 from ranklog_collector.importing.formats.found import End, File, How, Writer
 from ranklog_collector.importing.formats.tags import zone_ns
 from ranklog_collector.importing.model import Coding, Console, ImportingError, Node, Plan, Process, Survey
-from ranklog_collector.importing.placing import UNKNOWN, Naming, Placing
+from ranklog_collector.importing.placing import UNKNOWN, Naming, Placing, plain
 
 PROCESSES_MAX = 100_000
 """Each has files of its own in the run folder."""
 SECOND_NS = 1_000_000_000
 _SPARSE = 4
 """Where fewer than every fourth rank is known, the highest does not tell how many there were."""
+_ORDERLY = (1, 2, 15)  # HUP, INT, TERM: somebody wanted it to end
 _MPI = frozenset(("openmpi", "mpich"))
 
 
@@ -90,8 +92,9 @@ def _take_pods(draft: Draft) -> None:
         name: int | str = rank if rank is not None else f"{container.pod} {container.name}"
         key = (name, container.restart)
         process = draft.processes.setdefault(
-            key, Found(container.pod, rank, attempt=container.restart, launcher="indexed")
+            key, Found(plain(container.pod), rank, attempt=container.restart, launcher="indexed")
         )
+        process.end = draft.survey.evidence.containers.get((container.pod, container.name, container.restart))
         if pod.times is None:
             for file in pod.files:
                 _note_times(process, file)
@@ -248,9 +251,8 @@ def _finished(draft: Draft, exit_code: int | None) -> Plan:
     untimed = [file.mtime_ns for files in _files(draft) if files not in timed for file in files]
     ended_ns = max([process.ended_ns for process in processes] + untimed)
     node_names = list(dict.fromkeys(process.node for process in processes)) or [UNKNOWN]
-    nodes = [
-        Node(name, draft.naming.addresses.get(name, "") or evidence.addresses.get(name, "")) for name in node_names
-    ]
+    told = {**evidence.addresses, **draft.naming.addresses}
+    nodes = [Node(name, _address(told.get(name, ""))) for name in node_names]
     launchers = {one.launcher for one in draft.processes.values()} | {one.launcher for one in survey.consoles}
     streams = Streams(draft, node_names)
     return Plan(
@@ -265,6 +267,14 @@ def _finished(draft: Draft, exit_code: int | None) -> Plan:
         launcher=next(iter(sorted(launchers - {"none", ""})), "none"),
         remarks=[*survey.remarks, *draft.remarks],
     )
+
+
+def _address(text: str) -> str:
+    """An address that a file told, if it is one: folders are named by it."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
 
 
 def _files(draft: Draft) -> Iterable[tuple[File, ...]]:
@@ -350,4 +360,5 @@ def _state(draft: Draft, exit_code: int | None) -> str:
     if exit_code == 0 or (ends and all(end is not None and end.how == How(0) for end in ends)):
         return "completed"
     hows = [end.how for end in ends if end is not None and end.how is not None]
-    return "failed" if any(how.exit_code not in (None, 0) for how in hows) else "lost"
+    has_failed = any(how.exit_code not in (None, 0) or how.signal not in (None, *_ORDERLY) for how in hows)
+    return "failed" if has_failed else "lost"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ranklog_collector.core.event_files import is_event_file
-from ranklog_collector.importing.formats import cri, messages, paths, ray, tags, xml_console
+from ranklog_collector.importing.formats import cri, messages, paths, pod_status, ray, tags, xml_console
 from ranklog_collector.importing.formats.found import End, Evidence, File, How
 from ranklog_collector.importing.gather import peek, read
 from ranklog_collector.importing.model import Coding, Console, ImportingError, Output, Pod, Survey
@@ -21,6 +21,7 @@ SAMPLE_BYTES = 256 << 10
 WORDS_BYTES = 4 << 20
 """So much of what a launcher itself says is read, from the end of it."""
 _OWN_BYTES = 64 << 10
+_STATUS_BYTES_MAX = 64 << 20
 _LOG_SUFFIXES = (".log", ".txt", ".out", ".err", ".json", ".jsonl")
 _CONSOLE_SUFFIXES = (".log", ".txt", ".out", ".err")
 _SBATCH = re.compile(r"slurm-(?P<job>\d+(?:_\d+)?)[^/]*\.out")
@@ -75,6 +76,8 @@ def _sort(sorting: _Sorting, file: File) -> None:
             return
         key = (container.namespace, container.pod, container.uid, container.name, str(container.restart))
         sorting.pods[key].append((container, file))
+    elif "kubernetes" in formats and file.path.endswith(".json") and _tells_of_pods(file, found):
+        found.logs.append((file, ""))
     elif "ray" in formats and (inside := ray.session(file.path)) is not None:
         group = f"{file.place}:{inside[0]}"
         written = ray.written_by(file)
@@ -91,6 +94,19 @@ def _sort(sorting: _Sorting, file: File) -> None:
         found.outputs.append(Output(*written, file))
     else:
         sorting.left.append(file)
+
+
+def _tells_of_pods(file: File, found: Survey) -> bool:
+    """Take in what kubectl has told of pods, if that is what the file is."""
+    if not pod_status.looks_like(peek(file, 0, 4096)):
+        return False
+    pods = pod_status.read(peek(file, 0, _STATUS_BYTES_MAX))
+    for pod in pods:
+        if pod.ip:
+            found.evidence.addresses[pod.name] = pod.ip
+        for (container, restart), end in pod.ends.items():
+            found.evidence.containers[pod.name, container, restart] = end
+    return bool(pods)
 
 
 # ---- consoles -------------------------------------------------------------------------------------------------------

@@ -236,6 +236,26 @@ def test_rotated_container_logs_are_one_stream_and_restarts_are_attempts(source:
     assert verify(folder).is_intact
 
 
+def test_what_kubectl_tells_of_pods_is_how_they_ended(source: Path, root: Path) -> None:
+    def status(name: str, ip: str, restarts: int, **states: Any) -> dict[str, Any]:
+        container = {"name": "main", "restartCount": restarts, **states}
+        return {"metadata": {"name": name}, "status": {"podIP": ip, "containerStatuses": [container]}}
+
+    killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-24T10:00:05Z"}}
+    fine = {"terminated": {"exitCode": 0, "finishedAt": "2026-11-24T10:00:09Z"}}
+    items = [
+        status("train-worker-0", "10.0.0.7", 0, state=killed),
+        status("train-worker-1", "../../../tmp", 1, lastState=killed, state=fine),
+    ]
+    put(pods(source), {"pods.json": json.dumps({"apiVersion": "v1", "kind": "PodList", "items": items})})
+    folder = read(take(root, source))
+    found = [(one.rank, one.attempt, one.exit, one.ip) for one in processes(folder.state)]
+    assert found == [(0, 1, "OOM", "10.0.0.7"), (1, 1, "OOM", ""), (1, 2, "0", "")]
+    assert folder.state.state == "failed"
+    assert (Path(folder.path) / "10.0.0.7/azureml-logs/70_driver_log_0.txt").exists()
+    assert verify(folder).is_intact
+
+
 def test_pods_of_several_jobs_are_not_thrown_together(source: Path, root: Path) -> None:
     put(pods(source), {"ml_other-0_aa/main/0.log": b"2026-11-24T10:00:01Z stdout F hi\n"})
     with pytest.raises(ImportingError, match=r"several jobs of Kubernetes \(ml/other, ml/train\)"):

@@ -92,6 +92,8 @@ class Evidence:
     """Of a group: the global rank of its local rank 0, and its node or ""."""
     addresses: dict[str, str] = field(default_factory=dict)
     """Of a node."""
+    containers: dict[tuple[str, str, int], End] = field(default_factory=dict)
+    """How the lives of containers ended, by (pod, container, restart)."""
     has_failed: bool = False
     """Whether the job failed, whoever did."""
     was_canceled: bool = False
