@@ -86,13 +86,14 @@ def test_a_module_that_no_rank_has_is_nobodys_fault(tmp_path: Path) -> None:
 
 
 def test_a_rank_that_leaves_early_is_told_of_while_the_others_run(tmp_path: Path) -> None:
-    with LiveRun(tmp_path, "-q", "-n", "3", "--", *python(FAILING), "exit0", is_terminal=False) as run:
+    with LiveRun(tmp_path, "-n", "3", "--", *python(FAILING), "exit0", is_terminal=False) as run:
         run.wait_for("ranklog: folder ")
         (journal,) = wait_for_journal(tmp_path)
         folder = journal.parent
         wait_until(lambda: why(folder)["category"] == "early-exit", "the early exit is told", PATIENCE_S)
         found = why(folder)
         assert (found["status"], [one["name"] for one in found["culprits"]]) == ("suspect", ["rank_1"])
+        run.wait_for("rank 1 has ended with 0 while 2 others run")
         run.send(2)
         result = run.end()
     found = why(result.folder)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from ranklog_collector.launch.progress import Progress, progress_line
+from ranklog_collector.launch.progress import Progress, left_early, progress_line
 from ranklog_collector.launch.screen import Screen
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.labels import Labels
@@ -66,6 +66,7 @@ class LiveView:
         self._is_behind = False
         self._views: list[ProcessView] = []
         self._look_again_s = 0.0
+        self._told: set[str] = set()
         self.phase = ""
         """What is going on once the job is over."""
         self._thread.start()
@@ -134,10 +135,11 @@ class LiveView:
             if self._is_behind:
                 self._leave_out(reader)
                 yield reader.read(is_final)
+            self._look_at_processes(folder)
             self._show_notes()
             self._screen.flush()
             if not is_final:
-                self._screen.bottom(self._bottom(folder, reader))
+                self._screen.bottom(self._bottom(reader))
                 self._finishing.wait(POLL_S)
 
     def _counted(self, blocks: Iterator[Block]) -> Iterator[Block]:
@@ -156,6 +158,17 @@ class LiveView:
             self._lines += skipped
             self._screen.note(f"{skipped:,} lines are not shown, to keep up; the run folder has them all")
 
+    def _look_at_processes(self, folder: RunFolder) -> None:
+        now_s = time.monotonic()
+        if now_s < self._look_again_s:
+            return
+        self._views = processes(folder.state)
+        for name, words in left_early(self._views, time.time_ns()).items():
+            if name not in self._told:
+                self._told.add(name)
+                self.note(words)
+        self._look_again_s = now_s + max(STATES_S, REST_FACTOR * (time.monotonic() - now_s))
+
     # ---- the bottom line --------------------------------------------------------------------------------------------
 
     def _show_notes(self) -> None:
@@ -163,13 +176,10 @@ class LiveView:
             while True:
                 self._screen.note(self._notes.get_nowait())
 
-    def _bottom(self, folder: RunFolder, reader: LogReader) -> str:
+    def _bottom(self, reader: LogReader) -> str:
         if not self._look.is_terminal:
             return ""
         now_s = time.monotonic()
-        if now_s >= self._look_again_s:
-            self._views = processes(folder.state)
-            self._look_again_s = now_s + max(STATES_S, REST_FACTOR * (time.monotonic() - now_s))
         progress = Progress(
             self._views, self._lines, time.time_ns(), now_s - self._began_s, self.phase, self._bar(reader)
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from ranklog_collector.reading.processes import ProcessState, ProcessView, current
 
+EARLY_NS = 3_000_000_000
+"""Who has ended with 0 for so long while the others run has ended early."""
 SILENT_S = 10.0
 """A rank that says nothing for so long is worth a word."""
 SEPARATOR = " · "
@@ -36,6 +38,21 @@ def progress_line(progress: Progress, width: int) -> str:
     if progress.bar:
         parts.append(progress.bar)
     return shortened(SEPARATOR.join(part for part in parts if part), width)
+
+
+def left_early(views: Sequence[ProcessView], now_ns: int) -> dict[str, str]:
+    """Say of each of the few ranks that have ended with 0 for a while, by their names, that the others run."""
+    own = [view for view in current(views) if view.rank is not None]
+    running = sum(view.state is ProcessState.RUNNING for view in own)
+    done = [view for view in own if view.state is ProcessState.COMPLETED]
+    if not running or 2 * len(done) >= len(own):
+        return {}
+    others = f"{running} others run" if running > 1 else "1 other runs"
+    return {
+        view.name: f"rank {view.rank} has ended with 0 while {others}"
+        for view in done
+        if view.ended_ns is not None and now_ns - view.ended_ns > EARLY_NS
+    }
 
 
 def elapsed_text(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ranklog_collector.launch.progress import Progress, elapsed_text, progress_line, shortened
+from ranklog_collector.launch.progress import Progress, elapsed_text, left_early, progress_line, shortened
 from ranklog_collector.reading.processes import ProcessState, ProcessView
 
 NOW = 1_000_000_000_000
@@ -72,6 +72,16 @@ def test_once_the_job_is_over_the_line_tells_what_goes_on() -> None:
 def test_a_ranks_own_bar_has_the_rest_of_the_line() -> None:
     found = line(rank(0), rank(1), bar="[0] 45%|####    |", width=49)
     assert found == "2/2 running · 1,234 lines · 00:12 · [0] 45%|####…"
+
+
+def test_few_that_have_ended_with_0_for_a_while_are_told_of() -> None:
+    done = replace(rank(2, COMPLETED), ended_ns=NOW - 4 * 10**9)
+    assert left_early([rank(0), rank(1), done, rank(3)], NOW) == {
+        "rank_2": "rank 2 has ended with 0 while 3 others run"
+    }
+    assert left_early([rank(0), rank(1), done, rank(3)], NOW - 2 * 10**9) == {}
+    assert left_early([rank(0), done], NOW) == {}
+    assert left_early([done, replace(done, rank=1), replace(done, rank=0)], NOW) == {}
 
 
 def test_times_are_those_of_a_clock() -> None:
