@@ -98,7 +98,11 @@ def _local(folder: RunFolder, request: StackRequest, is_stored: bool) -> Json:
         when = "nobody has asked for them yet" if is_live else "nobody asked for them while it ran"
         raise NotThereError(f"run {folder.run_id} has no stacks: {when}")
     wanted = request.ranks
-    return stacks_view(folder, found if wanted is None else of_ranks(found, lambda rank: rank in wanted))
+    if wanted is not None:
+        found = of_ranks(found, lambda rank: rank in wanted)
+        if not found.snapshots and (is_stored or not is_live):
+            raise NotThereError(f"none of these ranks is among the stacks of run {folder.run_id} that were taken last")
+    return stacks_view(folder, found)
 
 
 def _asked(folder: RunFolder, request: StackRequest) -> StackSet:

@@ -49,7 +49,8 @@ def print_stacks(view: Json, with_threads: bool) -> None:
     taken = sum(bool(one["threads"]) for one in processes)
     when = clock_time(parse_iso(view["time"]))
     reason = ", because the job said nothing for long" if view["why"] == "silence" else ""
-    say(f"stacks of {_count(taken, 'process', 'processes')} at {when}{reason}: {_count(len(groups), 'group')}")
+    stacks = f"stacks of {_count(taken, 'process', 'processes')}" if taken else "no stacks"
+    say(f"{stacks} at {when}{reason}" + (f": {_count(len(groups), 'group')}" if groups else ""))
     if groups:
         click.echo("")
     usual = next((group["waits_in"] for group in groups if group["waits_in"]), "")

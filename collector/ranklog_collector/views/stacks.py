@@ -53,8 +53,8 @@ def _tree(top: Sequence[Branch]) -> Iterator[Json]:
             **({"processes": names} if names else {}),
             **_frame(branch.frame),
         }
-        calls = sorted(branch.calls.values(), key=lambda one: len(one.members))
-        waiting += [(call, depth + 1) for call in calls]
+        calls = sorted(branch.calls.values(), key=lambda one: -len(one.members))
+        waiting += [(call, depth + 1) for call in calls[::-1]]
 
 
 def _process(one: Snapshot) -> Json:
