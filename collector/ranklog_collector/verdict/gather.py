@@ -133,7 +133,7 @@ def _needs_more(view: ProcessView, words: Sequence[Words]) -> bool:
 def _machine(folder: RunFolder, node: Node) -> Machine:
     clock_error = _clock_error(folder, node)
     last = [stream.timeline.last(node.clock) or 0 for stream in folder.state.streams.values() if stream.node == node.id]
-    heard = max([*last, node.time - SILENCE_NS]) if node.event == "lost" else None
+    heard = max([*last, node.heard or node.time - SILENCE_NS]) if node.event == "lost" else None
     return Machine(node.id, node.ip, node.hostname, node.event, node.time, heard, clock_error)
 
 

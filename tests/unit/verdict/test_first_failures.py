@@ -266,6 +266,14 @@ def test_a_node_that_is_lost_is_named_with_its_ranks_last_words() -> None:
     assert {quote.text for quote in found.culprits[0].last_words} == {"tick 2", "tick 3"}
 
 
+def test_a_node_that_crashed_is_named_though_its_last_word_was_heard_after_the_launcher_had_killed_the_rest() -> None:
+    lost = rank(2, (9.5, "tick 2"), state="Lost")
+    killed = [rank(0, (9.5, "tick 0"), end=9.8, signal=9), rank(1, (9.5, "tick 1"), end=9.8, signal=15, asked=9.8)]
+    machines = (Machine("node0"), Machine("node1", PEER, "node1", event="lost", time_ns=ns(13), heard_ns=ns(10)))
+    found = verdict([*killed, lost], machines=machines)
+    assert (named(found), found.category) == (["node1"], Category.NODE_LOST)
+
+
 def test_a_node_that_is_lost_while_the_job_runs_is_a_suspect() -> None:
     ranks = [rank(0, (12, "tick 0")), rank(2, (9.5, "tick 2"), state="Lost")]
     machines = (Machine("node0"), Machine("node1", PEER, "node1", event="lost", time_ns=ns(13), heard_ns=ns(10)))

@@ -12,6 +12,8 @@ from ranklog_collector.core.verdict.launchers import Candidate, confirming, name
 
 SILENCE_NS = 3_000_000_000
 """A node is called lost when it has said nothing for so long."""
+FLIGHT_NS = 500_000_000
+"""What a node had sent before its end may be heard so much later, on a busy machine."""
 CLOSED_LAG_NS = 1_000_000_000
 """That a process was killed may be noticed so much later than its peers complain: the one who notices is busy too."""
 CLEANING_NS = 30_000_000_000
@@ -91,7 +93,7 @@ def _of_event(event: Event) -> Candidate:
 
 def _of_machine(case: Case, machine: Machine) -> Candidate:
     since = machine.heard_ns if machine.heard_ns is not None else machine.time_ns - SILENCE_NS
-    moment = Moment(min(since, machine.time_ns), max(since, machine.time_ns), 0)
+    moment = Moment(min(since, machine.time_ns) - FLIGHT_NS, max(since, machine.time_ns), 0)
     return Candidate(Weight.OWN, Category.NODE_LOST, "was lost", moment, machine=machine, error="lost")
 
 
