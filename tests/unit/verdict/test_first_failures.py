@@ -387,6 +387,15 @@ def test_who_ended_well_before_the_others_is_a_remark() -> None:
     assert found.remarks == ("rank 2 ended with 0, 3.0 s before the others; its last line: step 2 loss 0.5",)
 
 
+def test_what_was_said_long_before_the_end_is_not_why() -> None:
+    later = "\n".join(f"step {number}" for number in range(20))
+    said = (10, "CUDA error: out of sorts, trying again"), (11, later), (400, "step 99")
+    closed = (10, CLOSED.format(peer=PEER)), (11, later), (400, "step 99")
+    one, two = rank(0, *said, end=401, code=3), rank(1, *closed, end=401.5, code=3)
+    found = verdict([one, two, *(rank(one, steps(), end=405, signal=15, asked=404) for one in (2, 3))])
+    assert (named(found), found.category) == (["rank_0"], Category.EXIT_CODE)
+
+
 def test_a_launcher_that_fails_alone_is_unknown() -> None:
     found = verdict([rank(one, (10, "done"), end=11, code=0) for one in range(2)], mpirun(end=12, code=1))
     assert (found.status, found.culprits) == (Status.UNKNOWN, ())

@@ -22,6 +22,8 @@ SHELL_SIGNALS = 128
 """A shell ends with this and the signal's number when a signal has ended its command."""
 BURST_NS = 2_000_000_000
 """What a process says within so long of its last sign belongs together."""
+RECENT_NS = 120_000_000_000
+"""What it said longer before its end, and with more behind it, was dealt with."""
 LAST_LINES = 3
 """A traceback with no more lines behind it is a process's last word, whatever ended it then."""
 USAGE_CODE, NO_COMMAND_CODES = 2, (126, 127)
@@ -127,6 +129,8 @@ def _counts(member: Member, sign: Sign) -> bool:
     """Whether a sign tells of the end; what was said long before may have been dealt with."""
     if member.exit_code == 0 and not member.signal:
         return False
+    if member.ended is not None and sign.lines_after > LAST_LINES and _is_long_before(sign, member.ended):
+        return False
     if sign.signature == "command-missing" and member.exit_code not in NO_COMMAND_CODES:
         return False
     if member.ended is None or member.signal in ORDERLY or member.signal == SIGKILL:
@@ -135,6 +139,10 @@ def _counts(member: Member, sign: Sign) -> bool:
     if crashed is not None and crashed != SIGABRT:
         return sign.role is Role.CONSEQUENCE and sign.lines_after <= LAST_LINES
     return True
+
+
+def _is_long_before(sign: Sign, ended: Moment) -> bool:
+    return sign.moment.latest_ns + RECENT_NS < ended.earliest_ns
 
 
 def _told(member: Member, sign: Sign) -> Event:
