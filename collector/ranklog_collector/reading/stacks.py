@@ -14,6 +14,10 @@ from ranklog_collector.reading.state import RunState, Stream
 ROLE = "stacks"
 TAIL_BYTES_MAX = 256 << 20
 """Of a node's file no more than this is read, from its end."""
+HEAD_BYTES = 64
+"""A line begins with its request."""
+RECENT_MAX = 8
+"""So many requests are looked for by themselves, which is quicker than to read all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ class _Found:
 
 def latest_stacks(folder: RunFolder) -> StackSet | None:
     """Give the stacks that were taken last; None if there are none."""
+    for request in list(folder.state.stack_requests)[: -RECENT_MAX - 1 : -1]:
+        one = _read(folder, request).get(request)
+        if one is not None and one.dumps:
+            return _put_together(folder.state, request, one)
     found = _read(folder)
     with_dumps = [request for request in found if found[request].dumps]
     if not with_dumps:
@@ -76,7 +84,7 @@ def latest_stacks(folder: RunFolder) -> StackSet | None:
 
 def stacks_of(folder: RunFolder, request: str) -> StackSet | None:
     """Give what has come of a request so far; None if the collector has not taken it yet."""
-    found = _read(folder).get(request)
+    found = _read(folder, request).get(request)
     if found is None and request not in folder.state.stack_requests:
         return None
     return _put_together(folder.state, request, found or _Found())
@@ -120,13 +128,15 @@ def _snapshot(state: RunState, node: str, dump: Dump) -> Snapshot:
     return Snapshot(member, node, dump, state.node(node).clock.correct(dump.time_ns))
 
 
-def _read(folder: RunFolder) -> dict[str, _Found]:
+def _read(folder: RunFolder, only: str = "") -> dict[str, _Found]:
+    """Read what there is, or of one request only."""
+    head = only.encode()
     found: dict[str, _Found] = {}
     for stream in _streams(folder.state):
         clock = folder.state.node(stream.node).clock
         for line in _lines(folder, stream):
-            entry = parse(line)
-            if entry is None:
+            entry = parse(line) if head in line[:HEAD_BYTES] else None
+            if entry is None or (only and entry.request != only):
                 continue
             one = found.setdefault(entry.request, _Found())
             one.last_ns = max(one.last_ns, clock.correct(entry.time_ns))
