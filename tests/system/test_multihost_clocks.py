@@ -11,11 +11,10 @@ import pytest
 from tests.support import launchers, programs
 from tests.support.cluster import RANKLOG, Cluster, Run, captured, wait_until
 from tests.support.launchers import Launcher
+from tests.support.skew import skewed, skewed_on, why_no_skew
 from tests.system.conftest import require
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 AHEAD_S = 3.7
-SKEWED = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"+{AHEAD_S}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 TURNS, PAUSE_S = 12, 0.25
 SLACK_TURNS = 2
 """A busy machine may let an agent hear so late of a line."""
@@ -31,13 +30,13 @@ def mpirun() -> Launcher:
 def test_a_clock_that_is_ahead_is_measured_warned_of_and_corrected(
     mpirun: Launcher, cluster4: Cluster, tmp_path: Path
 ) -> None:
-    require(None if FAKETIME.exists() else "libfaketime is missing: run script/install-test-programs")
+    require(why_no_skew())
     shared = tmp_path / "turns"
     shared.touch()
     ranks = captured([*programs.script("turns.py"), str(shared), "2", str(TURNS), str(PAUSE_S)])
-    with Run(cluster4, (0, 1), environments={1: SKEWED}) as run:
+    with Run(cluster4, (0, 1), environments={1: skewed(AHEAD_S)}) as run:
         wait_until(lambda: run.state.node("node1").clock.measurements, "the clock has been measured")
-        assert run.finish(mpirun.commands(cluster4.hosts, only_skewed_on("node1", ranks), (1, 1))) == [0]
+        assert run.finish(mpirun.commands(cluster4.hosts, skewed_on("node1", AHEAD_S, ranks), (1, 1))) == [0]
         run.prove()
         clock = run.state.node("node1").clock
         assert abs(clock.offset_ns / 1e9 + AHEAD_S) < 0.05, clock
@@ -70,12 +69,6 @@ def test_two_jobs_on_the_same_hosts_do_not_mix(mpirun: Launcher, cluster4: Clust
         assert first.lines(1)[-1] == "rank 1 finished"
         assert second.lines(1)[-1] == "rank 1 LAST LINE before exit7"
         assert (first.state.state, second.state.state) == ("completed", "failed")
-
-
-def only_skewed_on(host: str, program: list[str]) -> list[str]:
-    """The program, on one host with its clock set wrong."""
-    settings = " ".join(f"{name}={value}" for name, value in SKEWED.items())
-    return ["sh", "-c", f'[ "$(hostname)" = {host} ] && export {settings}; exec "$@"', "skewed", *program]
 
 
 def check_that_no_process_ends_before_it_starts(run: Run) -> None:

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from ranklog_collector.core.verdict.finding import Category, Status
 from ranklog_collector.reading.processes import ProcessState
+from ranklog_collector.verdict import judge
 from tests.support import launchers, programs
 from tests.support.cluster import COLLECTOR_PORT, Cluster, Run, captured, sized, wait_until
 from tests.support.launchers import Launcher
@@ -49,6 +51,7 @@ def test_a_host_that_is_cut_off_is_lost_and_comes_back_with_everything(
             assert run.ranks[BYSTANDER].state is ProcessState.RUNNING
             assert ticks(run, CUT_OFF) == seen[0]
             assert "is lost since" in cluster4.command("ps", run.run_id)
+            check_verdict(run)
             time.sleep(max(0.0, cut_at + CUT_S - time.monotonic()))
         back_s = wait_until(lambda: not is_lost(run), "the host is back")
         assert job.wait() == 0
@@ -80,6 +83,7 @@ def test_a_host_that_crashes_is_lost_and_what_it_had_sent_is_kept(launcher: Laun
         table = cluster4.command("ps", run.run_id)
         assert re.search(rf"rank_{CUT_OFF} .*\bLost\b", table), table
         assert "node node1 (10.77.0.11) is lost since" in table
+        check_verdict(run)
         states = {rank: run.ranks[rank].state for rank in (0, BYSTANDER)}
         assert ProcessState.LOST not in states.values()
         print(f"{launcher.name}: lost after {lost_s:.1f} s, {ticks(run, CUT_OFF)} ticks kept, others {states}")
@@ -133,6 +137,15 @@ def is_lost(run: Run) -> bool:
     """Whether the host counts as lost, and so does its rank."""
     is_lost = run.state.node(f"node{CUT_OFF}").event == "lost"
     return is_lost and run.ranks[CUT_OFF].state is ProcessState.LOST
+
+
+def check_verdict(run: Run) -> None:
+    """It names the host, with what was heard of it last."""
+    verdict = judge(run.folder)
+    (culprit,) = verdict.culprits
+    found = verdict.status, culprit.category, culprit.node, culprit.ip
+    assert found == (Status.SUSPECT, Category.NODE_LOST, f"node{CUT_OFF}", f"10.77.0.1{CUT_OFF}"), verdict
+    assert [quote.text for quote in culprit.last_words] == run.lines(CUT_OFF)[-1:], verdict
 
 
 def ticks(run: Run, rank: int) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from ranklog_collector.core.verdict.finding import Category, Status
 from ranklog_collector.reading.processes import ProcessState, processes
 from ranklog_collector.reading.verify import verify
+from ranklog_collector.verdict import judge
 from tests.support import launchers, programs
 from tests.support.hosts import Hosts
 from tests.support.launchers import OMPI_AS_ROOT
@@ -84,19 +87,26 @@ def test_what_an_mpi_launcher_says_is_in_its_log_and_shown_under_its_name(name: 
     assert re.search(r"^\[mpi\w+\] +" + re.escape(line.strip()[:40]), result.out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["openmpi4", "openmpi5", "mpich5"])
-def test_ctrl_c_ends_an_mpi_job(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "asks"),
+    [*((name, "Ctrl-C") for name in ("openmpi4", "openmpi5", "mpich5")), ("openmpi4", "SIGTERM")],
+)
+def test_a_job_that_somebody_ends_was_canceled(name: str, asks: str, tmp_path: Path) -> None:
     words = [*words_of(name), *programs.script("ticker.py"), "6000", "0.1"]
     with LiveRun(tmp_path, "--", *words, more=OMPI_AS_ROOT) as live:
         live.wait_for("rank 3 tick 3")
-        live.press(CTRL_C)
+        if asks == "Ctrl-C":
+            live.press(CTRL_C)
+        else:
+            live.send(signal.SIGTERM)
         result = live.end()
     assert result.code != 0
     assert "every checksum agrees" in result.out
-    assert {view.state for view in processes(result.run.state) if view.rank is not None} <= {
-        ProcessState.TERMINATED,
-        ProcessState.FAILED,
-    }
+    assert {view.state for view in processes(result.run.state) if view.rank is not None} == {ProcessState.TERMINATED}
+    assert result.run.state.state == "canceled"
+    assert re.search("stopped by SIG(INT|TERM) after", result.out)
+    verdict = judge(result.run)
+    assert (verdict.status, verdict.category) == (Status.CANCELED, Category.CANCELED), verdict
 
 
 def test_a_launcher_whose_ranks_cannot_be_captured_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Jobs of every launcher break, and the verdict names the rank that did it, its node, and how.
+
+In each step the ranks meet at a barrier, so the others break as well: they lose a connection, wait, or are killed. The
+whole matrix, every failure of every rank, is `python -m bench.verdict_matrix`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from ranklog_collector.core.verdict.finding import Status
+from ranklog_collector.reading.processes import ProcessState, ProcessView, processes
+from tests.support import breaking
+from tests.support.azureml_rules import azure_table, disagreements
+from tests.support.breaking import LIVING, PER_HOST, RANKS, Breaker, Broken
+from tests.support.cluster import RANKLOG, wait_until
+from tests.support.hosts import Hosts, why_no_hosts
+from tests.system.conftest import require
+
+CELLS = [
+    ("openmpi4", "exception", 3),
+    ("openmpi4", "early_exit", 2),
+    ("openmpi4", "cut_off", 2),
+    ("openmpi5", "kill", 0),
+    ("openmpi5", "mpi_abort", 3),
+    ("mpich5", "segfault", 3),
+    ("mpich5", "exit3", 1),
+    ("slurm", "memory", 2),
+    ("slurm", "hang", 0),
+    ("torchrun", "import", 1),
+    ("torchrun", "disk_full", 3),
+    ("local", "abort", 2),
+]
+
+
+@pytest.fixture(scope="module")
+def breaker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breaker]:
+    require(why_no_hosts() or breaking.why_not(request.param) or breaking.why_no_memory_limit())
+    folder = tmp_path_factory.mktemp(request.param)
+    with (
+        Hosts(len(PER_HOST), private_tmp=True, visible=[folder]) as hosts,
+        Breaker(hosts, folder, request.param) as breaker,
+    ):
+        yield breaker
+
+
+@pytest.mark.parametrize(("breaker", "failure", "rank"), CELLS, indirect=["breaker"])
+def test_the_verdict_names_who_broke(breaker: Breaker, failure: str, rank: int) -> None:
+    with breaker.broken(failure, rank) as job:
+        verdict, truth = job.verdict, job.truth
+        named = [(one.rank, one.node) for one in verdict.culprits]
+        assert named == [(truth.rank, truth.node)], verdict
+        assert verdict.culprits[0].category.value in truth.categories, verdict
+        assert verdict.status is (Status.SUSPECT if failure in LIVING else Status.FAILED), verdict
+        check_states(job, failure, rank)
+        check_command(job)
+
+
+def check_states(job: Broken, failure: str, rank: int) -> None:
+    """They follow from the evidence, and the process files say the same."""
+    views = {view.rank: view for view in processes(job.folder.state) if view.role != "launcher"}
+    assert sorted(view for view in views if view is not None) == list(RANKS)
+    if failure in LIVING:
+        expected = ProcessState.RUNNING if failure == "hang" else ProcessState.LOST
+        assert views[rank].state is expected
+        assert job.folder.state.state == "running"
+    else:
+        assert views[rank].state is (ProcessState.COMPLETED if failure == "early_exit" else ProcessState.FAILED)
+        assert job.folder.state.state == "failed"
+    # The collector publishes the files a moment after it has noted a fact.
+    wait_until(lambda: not disagreements(table(job), processes_of(job)), "the process files say what ps says")
+
+
+def table(job: Broken) -> list[list[object]]:
+    files = (job.path / "azureml-logs" / f"process_{name}.json" for name in ("info", "status"))
+    info, status = (file.read_text() if file.exists() else "" for file in files)
+    return azure_table(info, status) if info else []
+
+
+def processes_of(job: Broken) -> list[ProcessView]:
+    return [view for view in processes(job.folder.state) if view.role != "launcher"]
+
+
+def check_command(job: Broken) -> None:
+    """`ranklog why` says it, too."""
+    done = subprocess.run([RANKLOG, "why", str(job.path), "--json"], capture_output=True, text=True)
+    culprits = json.loads(done.stdout)["culprits"]
+    assert [(one["rank"], one["node"]) for one in culprits] == [(job.truth.rank, job.truth.node)], done
