@@ -12,7 +12,7 @@ from ranklog_collector.top.spans import Line, Span, columns, fitted
 from ranklog_collector.top.words import cell_of
 
 LABEL_WIDTH_MAX = 16
-GROUP_GAP = "   "
+GAP, NARROW_GAP = 3, 1
 CELLS_MIN = 4
 """Nodes with fewer processes than this on average have no labels of their own: they would take all the room."""
 _TENS = 10
@@ -28,13 +28,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cells that stand together behind a label."""
+    """The label of cells that stand together behind it."""
 
     label: str
     y: int
     x: int
-    members: tuple[int, ...]
-    """Numbers of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +74,38 @@ def by_node(rows: Sequence[Row]) -> list[Row]:
     return sorted(own, key=lambda row: (not row.node, order[row.node]))
 
 
-def laid_out(rows: Sequence[Row], width: int) -> Map:
-    """Give every row its place: nodes beside each other as there is room, or, of tiny nodes, ranks in lines."""
+def laid_out(rows: Sequence[Row], width: int, height: int | None = None) -> Map:
+    """Give every row its place: nodes beside each other as there is room, or, of tiny nodes, ranks in lines.
+
+    If that is higher than `height`, names are shortened to what tells the nodes apart, and stand closer.
+    """
     nodes = [(name, list(members)) for name, members in groupby(range(len(rows)), key=lambda n: _node(rows[n]))]
     if len(rows) < CELLS_MIN * len(nodes):
         nodes = _lines_of_ranks(rows, width)
-    label_width = min(LABEL_WIDTH_MAX, max([1, *(columns(name) for name, _ in nodes)]))
-    longest = max([1, *(len(members) for _, members in nodes)])
+    members = [some for _, some in nodes]
+    labels = [name for name, _ in nodes]
+    wide = _placed(labels, members, width, GAP)
+    if height is None or wide.height <= height:
+        return wide
+    narrow = _placed(_without_common_beginning(labels), members, width, NARROW_GAP)
+    return narrow if narrow.height < wide.height else wide
+
+
+def _placed(labels: Sequence[str], members: Sequence[Sequence[int]], width: int, gap: int) -> Map:
+    label_width = min(LABEL_WIDTH_MAX, max([1, *map(columns, labels)]))
+    longest = max([1, *map(len, members)])
     group_width = label_width + 1 + longest
-    across = max(1, (width + len(GROUP_GAP)) // (group_width + len(GROUP_GAP)))
+    across = max(1, (width + gap) // (group_width + gap))
     in_line = max(1, min(longest, width - label_width - 1))
-    groups, places, y = [], [Place(0, 0)] * len(rows), 0
-    for first in range(0, len(nodes), across):
+    groups, places, y = [], [Place(0, 0)] * sum(map(len, members)), 0
+    for first in range(0, len(labels), across):
         tallest = 1
-        for number, (name, members) in enumerate(nodes[first : first + across]):
-            x = number * (group_width + len(GROUP_GAP))
-            groups.append(Group(name, y, x, tuple(members)))
-            for nth, row in enumerate(members):
+        for number, some in enumerate(members[first : first + across]):
+            x = number * (group_width + gap)
+            groups.append(Group(labels[first + number], y, x))
+            for nth, row in enumerate(some):
                 places[row] = Place(y + nth // in_line, x + label_width + 1 + nth % in_line)
-            tallest = max(tallest, -(-len(members) // in_line))
+            tallest = max(tallest, -(-len(some) // in_line))
         y += tallest
     return Map(tuple(groups), tuple(places), label_width, y)
 
@@ -127,6 +138,16 @@ def _joined(parts: dict[int, Span]) -> Line:
             spans.append(span)
         at = x + columns(span.text)
     return Line(tuple(spans))
+
+
+def _without_common_beginning(labels: Sequence[str]) -> list[str]:
+    """Leave out what all nodes' names begin with, but no digit of their numbers."""
+    common = 0
+    if len(labels) > 1:
+        least, most = min(labels), max(labels)
+        while common < len(least) and least[common] == most[common] and not least[common].isdigit():
+            common += 1
+    return [label[common:] for label in labels]
 
 
 def _lines_of_ranks(rows: Sequence[Row], width: int) -> list[tuple[str, list[int]]]:

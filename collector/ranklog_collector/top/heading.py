@@ -127,12 +127,14 @@ def _facts(row: Row, now_ns: int) -> Sequence[str]:
     return [fact for fact in facts if fact]
 
 
-def legend(first: int, height: int, total: int, width: int) -> Line:
-    """What the cells of the map mean, and which of its lines are shown."""
+def legend(frame: Frame, first: int, height: int, total: int, width: int) -> Line:
+    """What the cells of the map mean, as far as there are some, and which of its lines are shown."""
+    counts, marks = frame.counts, frame.marks
     spans: list[Span] = []
-    for degree, (shade, age) in enumerate(zip(SHADES, AGES, strict=True)):
-        spans += [Span(shade, f"heat{degree}"), Span(f" {age}{_GAP}", "head")]
-    for look in (*MARKS.values(), *(LOOKS[state] for state in _STATES[1:])):
+    for degree, (shade, age) in enumerate(zip(SHADES, AGES, strict=True) if counts[ProcessState.RUNNING] else ()):
+        spans += [Span(shade, f"heat{degree}"), Span(f"{age}{_GAP}", "head")]
+    present = [MARKS[mark] for mark in MARKS if marks[mark]] + [LOOKS[state] for state in _STATES[1:] if counts[state]]
+    for look in present:
         spans += [Span(look.letter, look.tone), Span(f" {look.word.lower()}{_GAP}", "head")]
     right = f"{first + 1}-{min(total, first + height)} of {total}" if total > height else ""
     return Line(spread(spans, [Span(right, "dim")] if right else [], width), ground="head")

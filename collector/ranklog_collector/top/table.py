@@ -16,6 +16,8 @@ from ranklog_collector.top.words import age_text, amount_text, count_text, heat,
 
 GAP = "  "
 LINE_WIDTH_MIN = 24
+_LINE_SHARE = 3
+"""And at least one part in so many of the width."""
 NODE_WIDTH_MAX = 16
 # Of a line that begins with the time there would be little else to see; the line in detail has it.
 _TIME = re.compile(r"^[\[(]?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?[\])]?[:,]? *(?=\S)")
@@ -39,7 +41,8 @@ class Column:
 def chosen_columns(rows: Sequence[Row], width: int) -> list[Column]:
     """Choose the columns for all of the run's processes; besides them there is the last line."""
     found = [column for column in _columns(rows) if any(map(column.is_needed, rows))]
-    while sum(column.width + len(GAP) for column in found) + LINE_WIDTH_MIN > width:
+    least = max(LINE_WIDTH_MIN, width // _LINE_SHARE)
+    while sum(column.width + len(GAP) for column in found) + least > width:
         last = max(found, key=lambda column: column.rank)
         if last.rank == 0:
             break

@@ -16,7 +16,7 @@ HEATS_S = (10, 60, 300, 1800)
 """From these ages on a silence is a degree hotter."""
 SHADES = "·░▒▓█"
 """A rank that runs, by the degree of its silence."""
-AGES = ("runs", "10s", "1m", "5m", "30m")
+AGES = (" runs", "10s", "1m", "5m", "30m")
 """What the shades mean."""
 
 

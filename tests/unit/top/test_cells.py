@@ -15,13 +15,19 @@ def ranks(nodes: int, each: int) -> list[Row]:
     return [row(node * each + nth, node=f"n{node}") for node in range(nodes) for nth in range(each)]
 
 
-def drawn(rows: list[Row], width: int, now: float = 101, current: int = -1) -> list[str]:
-    laid = laid_out(rows, width)
-    return [line.text for line in map_lines(rows, laid, ns(now), current, 0, laid.height)]
+def drawn(rows: list[Row], width: int, height: int | None = None) -> list[str]:
+    laid = laid_out(rows, width, height)
+    return [line.text for line in map_lines(rows, laid, ns(101), -1, 0, laid.height)]
 
 
 def test_nodes_stand_beside_each_other() -> None:
     assert drawn(ranks(3, 4), 20) == ["n0 ····   n1 ····", "n2 ····"]
+
+
+def test_where_room_is_short_names_lose_what_they_have_in_common() -> None:
+    rows = [row(rank, node=f"gpu1{rank // 4}") for rank in range(16)]
+    assert drawn(rows, 31, height=1) == ["10 ···· 11 ···· 12 ···· 13 ····"]
+    assert drawn(rows, 31, height=2) == ["gpu10 ····   gpu11 ····", "gpu12 ····   gpu13 ····"]
 
 
 def test_the_ranks_of_one_large_node_take_as_many_lines_as_they_need() -> None:

@@ -61,7 +61,7 @@ def test_everything_fits_whatever_it_says(width: int) -> None:
         *detail(rows[0], ns(101), width),
         *restriction(Choice(filter=HOSTILE), 1, 3, width),
         key_line((("a", "b" * 100), ("c", "d")), width, "right"),
-        legend(0, 10, 20, width),
+        legend(shown, 0, 10, 20, width),
     ]
     for one in lines:
         assert one.width <= width, one.text
@@ -69,7 +69,7 @@ def test_everything_fits_whatever_it_says(width: int) -> None:
 
 
 def test_the_table_says_state_step_age_and_use() -> None:
-    lines = table([row(0, spoke=98, step=12, use=USED, line="step 12 loss 0.3")], 95)
+    lines = table([row(0, spoke=98, step=12, use=USED, line="step 12 loss 0.3")], 100)
     assert lines[0].text.split() == [
         "▾RANK",
         "STATE",
@@ -196,7 +196,12 @@ def test_one_frame_for_programs_has_states_marks_and_steps() -> None:
 
 def test_spans_have_tones_that_the_style_sheet_knows() -> None:
     rows = [row(rank, mark=Mark.SILENT if rank else Mark.NONE, state=state) for rank, state in enumerate(ProcessState)]
-    lines = [*table(rows, 200), *heading(frame(rows), 80), *verdict_lines(VERDICT, 80), legend(0, 9, 20, 80)]
+    lines = [
+        *table(rows, 200),
+        *heading(frame(rows), 80),
+        *verdict_lines(VERDICT, 80),
+        legend(frame(rows), 0, 9, 20, 80),
+    ]
     tones = {tone for one in lines for tone in (one.ground, *(span.tone for span in one.spans))}
     assert tones <= set(TONES)
     assert Span("x").tone in TONES

@@ -299,9 +299,9 @@ def test_a_thousand_ranks_on_64_nodes_are_a_map(tmp_path: Path) -> None:
     async def scenario(one: Top) -> None:
         await one.shows("1,024 processes on 64 nodes", "1 FAILED")
         await one.press("m")
-        await one.shows("n0 TTTTTTTTTTTTTTTT")
+        await one.shows(" 0 TTTTTTTTTTTTTTTT  1 TT", "63 TTTTTTTTTTTTTTTT")
         await one.press("n")
-        await one.shows("n31 TTTTFTTTTTTTTTTT", "rank 500  ✗ FAILED  exit 1  n31", "boom")
+        await one.shows("31 TTTTFTTTTTTTTTTT", "rank 500  ✗ FAILED  exit 1  n31", "boom")
         await one.press("right")
         await one.shows("rank 501  ▼ term")
         await one.press("G")

@@ -252,7 +252,7 @@ class GridScreen(Screen[None]):
         rows = arranged(self._frame.rows, choice, self._frame.now_ns)
         self._rows = by_node(rows) if self._is_map else rows
         if self._is_map:
-            self._map = laid_out(self._rows, self.size.width)
+            self._map = laid_out(self._rows, self.size.width, self._height)
         else:
             self._columns = chosen_columns(self._frame.rows, self.size.width)
         places = {row.name: number for number, row in enumerate(self._rows)}
@@ -285,7 +285,7 @@ class GridScreen(Screen[None]):
         self._first = min(max(self._first, y - height + 1, 0), y, max(0, total - height))
         titles: list[Line] = []
         if self._is_map:
-            titles = [legend(self._first, height, total, width)]
+            titles = [legend(frame, self._first, height, total, width)]
             lines = map_lines(self._rows, self._map, frame.now_ns, self._current, self._first, height)
             seen: Sequence[Row] = self._rows[self._current : self._current + 1]
         else:
