@@ -64,7 +64,11 @@ def look(folder: RunFolder, before: Look | None = None) -> Look:
 
 def difference(folder: RunFolder, before: Look, after: Look) -> Change:
     """Tell what has changed from one look at a run to the next one."""
+    # It loads what reads points, which nobody may ever ask for.
+    from ranklog_collector.series.printed_news import PrintedNews
+
     found: dict[str, set[str]] = {}
+    printed = PrintedNews(folder)
     if before.run != after.run:
         found["run"] = set()
     for key, view in after.processes.items():
@@ -80,8 +84,10 @@ def difference(folder: RunFolder, before: Look, after: Look) -> Change:
         if former_file is None or (former_file.size, former_file.rewrites) != (file.size, file.rewrites):
             if stream.role == _METRICS or is_event_file(stream.path):
                 found.setdefault("metrics", set()).add(_writer(folder.state, stream))
-            else:
-                found.setdefault("logs", set()).add(file.path)
+                continue
+            found.setdefault("logs", set()).add(file.path)
+            if printed.are_in(number, former_file.size if former_file else 0, file.size):
+                found.setdefault("metrics", set()).add(_writer(folder.state, stream))
     return {kind: frozenset(names) for kind, names in found.items()}
 
 

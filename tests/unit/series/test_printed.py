@@ -12,6 +12,7 @@ from ranklog_collector.series.points import points_of
 from ranklog_collector.series.read import catalog, facts, records, series
 from ranklog_collector.series.rebuild import made_again
 from ranklog_collector.series.seal import seal
+from ranklog_collector.views.changes import difference, look
 from tests.support.run_writer import ns
 from tests.unit.series.conftest import Job
 
@@ -144,3 +145,21 @@ def test_the_command_says_which_metrics_were_printed(job: Job) -> None:
     shown = CliRunner().invoke(metrics_command, [str(job.writer.folder)])
     assert "printed" in shown.output
     assert "note" not in shown.output
+
+
+def test_who_watches_a_run_is_told_of_printed_metrics_and_only_of_these(job: Job) -> None:
+    stream = say(job, 0, "hello\n")
+    folder = job.open()
+    seen = look(folder)
+
+    def news(text: str) -> set[str]:
+        nonlocal seen
+        job.writer.write(stream, text.encode(), 2)
+        folder.refresh()
+        before, seen = seen, look(folder, seen)
+        return set(difference(folder, before, seen)) - {"processes", "files"}
+
+    assert news("nothing to tell\niter 0: lo") == {"logs"}
+    assert news("ss 2.5, ti") == {"logs"}
+    assert news("me 10ms\n") == {"logs", "metrics"}
+    assert news("x" * 300_000) == {"logs", "metrics"}, "too much to be looked through"
