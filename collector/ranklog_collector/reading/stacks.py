@@ -67,18 +67,23 @@ class _Found:
     done: set[str] = field(default_factory=set)
     last_ns: int = 0
 
+    @property
+    def has_stacks(self) -> bool:
+        """Whether there is more than reasons why there are none."""
+        return any(dump.stack for _, dump in self.dumps)
+
 
 def latest_stacks(folder: RunFolder) -> StackSet | None:
     """Give the stacks that were taken last; None if there are none."""
     for request in list(folder.state.stack_requests)[: -RECENT_MAX - 1 : -1]:
         one = _read(folder, request).get(request)
-        if one is not None and one.dumps:
+        if one is not None and one.has_stacks:
             return _put_together(folder.state, request, one)
     found = _read(folder)
-    with_dumps = [request for request in found if found[request].dumps]
-    if not with_dumps:
+    with_stacks = [request for request in found if found[request].has_stacks]
+    if not with_stacks:
         return None
-    latest = max(with_dumps, key=lambda request: found[request].last_ns)
+    latest = max(with_stacks, key=lambda request: found[request].last_ns)
     return _put_together(folder.state, latest, found[latest])
 
 
