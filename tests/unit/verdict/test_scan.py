@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,20 @@ def test_torchs_prefix_is_no_hindrance() -> None:
     (found,) = found_in("[rank 3] step 2\n" + text + "[rank 3] other\n")
     assert found.says == "raised ValueError: boom"
     assert found.text == text.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    "prefix", ["[rank3]: ", " ", "2: ", "[1,2]<stderr>:", "[default0]:", "2026-11-23 21:18:50 node1 | "]
+)
+def test_a_prefix_that_all_lines_have_is_no_hindrance(prefix: str) -> None:
+    lines = RAISED.format(error="ValueError: boom").splitlines()
+    (found,) = found_in("".join(f"{prefix}{line}\n" for line in [*lines, "", "other"]))
+    assert found.says == "raised ValueError: boom"
+
+
+def test_a_prefix_that_only_the_first_line_has_is_no_hindrance() -> None:
+    (found,) = found_in("12:00:01 ERROR " + RAISED.format(error="ValueError: boom"))
+    assert found.says == "raised ValueError: boom"
 
 
 def test_the_exception_decides_what_a_traceback_is() -> None:

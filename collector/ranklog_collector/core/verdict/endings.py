@@ -8,10 +8,11 @@ from ranklog_collector.core.verdict.consequences import consequences, wake
 from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of_candidate
 from ranklog_collector.core.verdict.early import early_exit_behind, ended_early_saying_else, left_early
 from ranklog_collector.core.verdict.events import Case, Weight
+from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Culprit, Status, Verdict
 from ranklog_collector.core.verdict.first import Choice, early_exits, first_complaint
 from ranklog_collector.core.verdict.launchers import Candidate
-from ranklog_collector.core.verdict.remarks import quiet, remarks
+from ranklog_collector.core.verdict.remarks import quiet, remarks, unplaced
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
 from ranklog_collector.core.verdict.words import clock_text, introduced, plural, several, span_text, without_numbers
 
@@ -32,6 +33,8 @@ def of_choice(case: Case, choice: Choice) -> Verdict:
         return _of_job(case, lead)
     if choice.weight is Weight.ORDERLY or _were_all_killed(case, choice):
         return _of_all_ended(case, choice)
+    if choice.weight is Weight.GONE and (len(choice.first) > 1 or len(case.members) == 1):
+        return _of_gone(case, [one.member for one in choice.first if one.member is not None])
     if (early := early_exit_behind(case, choice)) is not None:
         return early
     alike = _alike(case, choice)
@@ -47,6 +50,11 @@ def of_choice(case: Case, choice: Choice) -> Verdict:
         wake(case, culprits),
         remarks=tuple(remarks(case)),
     )
+
+
+def _of_gone(case: Case, members: Sequence[Member]) -> Verdict:
+    line = f"how {several(members, case.evidence.world_size)} ended was not recorded"
+    return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=(*unplaced(case), *remarks(case)))
 
 
 def of_complaints(case: Case) -> Verdict | None:
@@ -88,8 +96,7 @@ def of_nothing(case: Case) -> Verdict:
         return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(remarks(case)))
     open_ones = [one for one in case.members if one.ended is None and one.state != "NotStarted"]
     if open_ones:
-        line = f"how {several(open_ones)} ended was not recorded"
-        return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(remarks(case)))
+        return _of_gone(case, open_ones)
     if failed:
         line = f"the launcher {introduced(failed[0], False)} ended with {failed[0].exit}; its ranks did not fail"
         return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=tuple(remarks(case)))
@@ -210,8 +217,8 @@ def _confidence(case: Case, choice: Choice) -> Confidence:
     lead = choice.first[0]
     if lead.machine is not None or len(choice.first) > 1 or choice.was_close:
         return Confidence.LIKELY
-    if lead.weight is Weight.MUTE:
-        return Confidence.LIKELY
+    if lead.weight in (Weight.MUTE, Weight.GONE):
+        return Confidence.LIKELY if lead.weight is Weight.MUTE else Confidence.POSSIBLE
     is_alone = not any(one.moment.is_tied_with(lead.moment) for one in choice.others)
     said_before = any(one.member is not lead.member and one.moment.is_before(lead.moment) for one in case.complaints)
     has_ended = lead.member is None or lead.member.ended is not None

@@ -42,6 +42,8 @@ class Weight(IntEnum):
     """Anybody may have done it."""
     ORDERLY = 4
     """Somebody wanted it to end."""
+    GONE = 5
+    """It has ended, and nobody knows how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def _mute(member: Member, ended: Moment) -> Event:
         name = signal_name(member.signal)
         return Event(member, weight, Category.KILLED, f"was killed by {name}", ended, quotes, name)
     if member.exit_code is None:
-        return Event(member, Weight.KILL, Category.KILLED, "was gone without a word of how", ended, quotes, "gone")
+        return Event(member, Weight.GONE, Category.KILLED, "was gone, nobody knows how", ended, quotes, "gone")
     category = Category.IMPORT if member.exit_code in NO_COMMAND_CODES else Category.EXIT_CODE
     summary = f"exited with code {member.exit_code}"
     return Event(member, Weight.MUTE, category, summary, ended, quotes, summary)

@@ -110,7 +110,7 @@ def _is_in_the_wake(one: Candidate, case: Case) -> bool:
         return True
     if one.weight is Weight.ORDERLY:
         return any(not one.moment.is_before(two.moment) for two in others)
-    if one.weight in (Weight.KILL, Weight.MUTE):
+    if one.weight in (Weight.KILL, Weight.MUTE, Weight.GONE):
         lag = 0 if early_exits(case) else CLOSED_LAG_NS
         return any(two.moment.latest_ns + lag < one.moment.earliest_ns for two in others)
     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member
+from ranklog_collector.core.verdict.launchers import member_of
 from ranklog_collector.core.verdict.words import introduced, several, span_text
 
 EARLY_NS = 1_000_000_000
@@ -33,6 +34,15 @@ def quiet(case: Case) -> list[str]:
     complaining = {one.member.name for one in case.complaints}
     silent = [one for one in case.members if one.name not in complaining and not one.has_completed]
     return [f"{several(silent)} said nothing of the kind"] if silent else []
+
+
+def unplaced(case: Case) -> list[str]:
+    """Whom a launcher names by a pid that no record has."""
+    return [
+        f"the launcher names pid {pid} on {host}, which no process record has"
+        for sign in case.launcher_signs
+        if (pid := sign.facts.get("pid", "0")) != "0" and (host := sign.facts.get("host")) and not member_of(sign, case)
+    ]
 
 
 def before_the_others(case: Case) -> list[Member]:

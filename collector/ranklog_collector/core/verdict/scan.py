@@ -15,7 +15,7 @@ _MESSAGE_LINES_MAX = 12
 """Of an exception's message: the end of one is not marked."""
 _CHAIN = (b"During handling of the above exception", b"The above exception was the direct cause")
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
-_PREFIX = re.compile(rb"\[rank\d+\]: ?")
+_BEGINS = b"Traceback (most recent call last):"
 _EXCEPTION = re.compile(rb"[A-Za-z_][\w.]*(?:: |:$|$)")
 
 
@@ -122,8 +122,7 @@ def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: 
 
 def _chain(data: bytes, first: _Line) -> tuple[list[_Line], list[list[bytes]]]:
     """Its lines, and for each exception of the chain its message."""
-    found = _PREFIX.match(first.text)
-    prefix = found[0] if found else b""
+    prefix = _prefix(data, first)
     block: list[_Line] = [first]
     messages: list[list[bytes]] = []
     pending: list[_Line] = []
@@ -137,7 +136,7 @@ def _chain(data: bytes, first: _Line) -> tuple[list[_Line], list[list[bytes]]]:
             if text and not text[:1].isspace():
                 messages.append([text])
                 is_inside = False
-        elif text.startswith(b"Traceback (most recent call last):") and _is_chained(pending, prefix):
+        elif text.startswith(_BEGINS) and _is_chained(pending, prefix):
             block += [*pending, line]
             pending, is_inside = [], True
         elif text.startswith(_CHAIN) or not text.strip() or (pending and len(pending) < 4):
@@ -150,6 +149,13 @@ def _chain(data: bytes, first: _Line) -> tuple[list[_Line], list[list[bytes]]]:
         else:
             break
     return block, messages
+
+
+def _prefix(data: bytes, first: _Line) -> bytes:
+    """What stands before each line of a traceback, such as a rank; empty if nothing does."""
+    prefix = first.text.partition(_BEGINS)[0]
+    following = next(_lines_after(data, first.end), None)
+    return prefix if following is not None and following.text.startswith(prefix) else b""
 
 
 def _is_chained(pending: list[_Line], prefix: bytes) -> bool:
