@@ -12,12 +12,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ranklog_collector.core.verdict.finding import Status
+from ranklog_collector.core.verdict.finding import Category, Status
 from ranklog_collector.reading.processes import ProcessState, ProcessView, processes
-from tests.support import breaking
+from ranklog_collector.verdict import judge
+from tests.support import breaking, launchers
 from tests.support.azureml_rules import azure_table, disagreements
 from tests.support.breaking import LIVING, PER_HOST, RANKS, Breaker, Broken
-from tests.support.cluster import RANKLOG, wait_until
+from tests.support.cluster import RANKLOG, Cluster, Run, captured, wait_until
 from tests.support.hosts import Hosts, why_no_hosts
 from tests.system.conftest import require
 
@@ -29,7 +30,7 @@ CELLS = [
     ("openmpi5", "mpi_abort", 3),
     ("mpich5", "segfault", 3),
     ("mpich5", "exit3", 1),
-    ("slurm", "memory", 2),
+    ("slurm", "memory" if breaking.why_no_memory_limit() is None else "kill", 2),
     ("slurm", "hang", 0),
     ("torchrun", "import", 1),
     ("torchrun", "disk_full", 3),
@@ -39,7 +40,7 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def breaker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breaker]:
-    require(why_no_hosts() or breaking.why_not(request.param) or breaking.why_no_memory_limit())
+    require(why_no_hosts() or breaking.why_not(request.param))
     folder = tmp_path_factory.mktemp(request.param)
     with (
         Hosts(len(PER_HOST), private_tmp=True, visible=[folder]) as hosts,
@@ -58,6 +59,28 @@ def test_the_verdict_names_who_broke(breaker: Breaker, failure: str, rank: int) 
         assert verdict.status is (Status.SUSPECT if failure in LIVING else Status.FAILED), verdict
         check_states(job, failure, rank)
         check_command(job)
+
+
+def test_a_rank_that_ends_early_is_told_of_while_the_others_run(cluster4: Cluster) -> None:
+    """Nobody talks to it, so nobody complains; the launcher says nothing and ends with 0."""
+    launcher = launchers.OpenMPI4()
+    require(launchers.why_missing(launcher))
+    gate = cluster4.folder / "gate"
+    script = (
+        f"echo rank $OMPI_COMM_WORLD_RANK; [ $OMPI_COMM_WORLD_RANK = 2 ] || until [ -e {gate} ]; do sleep 0.1; done"
+    )
+    with Run(cluster4, (0, 1)) as run:
+        (job,) = run.start(launcher.commands(cluster4.hosts, captured(["sh", "-c", script]), (2, 1)), timeout_s=120)
+        wait_until(lambda: judge(run.folder).culprits, "somebody is named")
+        verdict = judge(run.folder)
+        (culprit,) = verdict.culprits
+        assert (verdict.status, culprit.category) == (Status.SUSPECT, Category.EARLY_EXIT), verdict
+        assert (culprit.rank, culprit.node) == (2, "node1"), verdict
+        gate.touch()
+        assert job.wait() == 0
+        run.await_end()
+        assert run.state.state == "completed"
+        assert {view.state for view in run.ranks.values()} == {ProcessState.COMPLETED}
 
 
 def check_states(job: Broken, failure: str, rank: int) -> None:
