@@ -114,6 +114,8 @@ class Frame:
     nodes: int
     bytes: int
     bytes_per_s: float | None = None
+    starts: int = 1
+    """How often the job has been started: only processes of the last time are shown."""
     lost_nodes: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     """Sentences."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.notes import notes
-from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessState, ProcessView, processes
+from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessState, ProcessView, current, processes
 from ranklog_collector.reading.runs import INTERRUPTED
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.top.frame import NOTHING, Frame, Row, Use
@@ -77,6 +77,7 @@ class Gatherer:
             now_ns=now_ns,
             rows=marked(rows, self._steps_per_s(past, rows, span_s)) if is_live else rows,
             nodes=sum(bool(node.event) for node in state.nodes.values()),
+            starts=max((view.life for view in self._views), default=0) + 1,
             bytes=size,
             bytes_per_s=(size - past.bytes) / span_s if is_live and span_s > 0 else None,
             lost_nodes=tuple(node.id for node in state.nodes.values() if node.event == "lost"),
@@ -91,7 +92,9 @@ class Gatherer:
         if state.revision != self._revision:
             self._revision = state.revision
             self._files = _files(state.streams.values())
-        self._views = _latest(processes(state))
+        views = processes(state)
+        launchers = [view for view in views if view.role == _LAUNCHER and view.is_current]
+        self._views = [*current(views), *launchers]
 
     def _remember(self, present: _Past) -> _Past:
         """Keep what rates are measured by; returns the past with which the present is compared."""
@@ -199,9 +202,3 @@ def _files(streams: Collection[Stream]) -> dict[tuple[str, str], _Files]:
         elif stream.role == "metrics":
             files.points = stream
     return dict(found)
-
-
-def _latest(views: list[ProcessView]) -> list[ProcessView]:
-    """The job's processes, of each rank the latest; launchers come last."""
-    own = {view.key if view.rank is None else view.rank: view for view in views if view.role != _LAUNCHER}
-    return [*own.values(), *(view for view in views if view.role == _LAUNCHER)]

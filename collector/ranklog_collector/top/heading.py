@@ -41,7 +41,8 @@ def _run_line(frame: Frame, width: int) -> Line:
     state = RUN_LOOKS.get(frame.state, Span(frame.state))
     took = duration_text(frame.now_ns - frame.started_ns) if frame.started_ns else ""
     after = " after " if frame.has_ended else " for "
-    return Line(spread(name, [state, Span(f"{after if took else ''}{took}")], width), ground="bar")
+    starts = f", started {frame.starts} times" if frame.starts > 1 else ""
+    return Line(spread(name, [state, Span(f"{after if took else ''}{took}{starts}")], width), ground="bar")
 
 
 def _count_line(frame: Frame, width: int) -> Line:

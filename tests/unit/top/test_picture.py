@@ -130,6 +130,10 @@ def test_the_heading_counts_states_and_outliers_and_tells_alarms() -> None:
     assert alarm.text.endswith("+1 more: press i")
 
 
+def test_a_job_that_was_started_again_says_how_often() -> None:
+    assert heading(frame([row(0)], starts=3), 80)[0].text.endswith("● running for 1m41s, started 3 times")
+
+
 def test_a_run_of_nobody_says_so() -> None:
     assert heading(frame([]), 80)[1].text.startswith("no process has been seen yet")
 
