@@ -121,6 +121,7 @@ def test_a_thousand_ranks_of_a_folder_are_found_one_by_one(jupyter: Jupyter, lab
         expect(view.locator(".rl-text")).to_have_text(["hello of rank 513"])
         lab.command("apputils:change-theme", theme="JupyterLab Dark")
         expect(lab.page.locator("body[data-jp-theme-light=false]")).to_have_count(1)
+        expect(lab.page.locator("#jupyterlab-splash")).to_have_count(0)
         view.screenshot(path=tmp_path / "thousand.png")
 
 

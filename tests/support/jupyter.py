@@ -16,7 +16,7 @@ from playwright.sync_api import Dialog, Locator, Page, sync_playwright
 
 from tests.support.pipeline import wait_until
 
-PATIENCE_S = 120.0
+PATIENCE_S = 90.0
 MILLISECONDS = 1000 * PATIENCE_S
 CHROMIUM = shutil.which("chromium")
 JUPYTER = Path(__file__).parents[2] / ".venv-launchers/jupyter/bin/python"
@@ -125,7 +125,7 @@ class Lab:
         self.command("docmanager:open", path=path)
         self.page.wait_for_function(IS_READY, arg=path)
         yield Notebook(self)
-        assert self.said == []
+        assert self.said == [], self.said
         # Its kernel is not needed any more.
         self.command("kernelmenu:shutdown")
 

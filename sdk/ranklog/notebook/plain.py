@@ -51,7 +51,7 @@ def _processes(view: View) -> list[str]:
     until = head["ended"] or head["now"]
     rows = [
         (
-            columns["name"][place],
+            columns["called"].get(str(place), str(columns["rank"][place])),
             columns["nodes"][columns["node"][place]],
             words[place],
             columns["exit"].get(str(place), ""),

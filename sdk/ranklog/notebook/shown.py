@@ -44,7 +44,8 @@ def head(run_id: str, status: str, run: Json, experiment: str | None, url: str |
 def processes(found: Sequence[Json]) -> Json:
     """The processes as columns: a thousand of them are one small message. Of too many those are kept that are not well.
 
-    `states` are the words that `state` has the numbers of; `nodes` likewise; `exit` has only those that have ended.
+    `states` are the words that `state` has the numbers of, `nodes` likewise. `called` has the names of those that are
+    not called by their rank alone, `exit` has only those that have ended.
     """
     rows = [one for one in found if one.get("role") != "launcher"]
     chosen = rows
@@ -55,7 +56,10 @@ def processes(found: Sequence[Json]) -> Json:
     return {
         "total": len(rows),
         "counts": dict(Counter(str(one["state"]) for one in rows)),
-        "name": [_name_of(one) for one in chosen],
+        "rank": [one.get("rank") for one in chosen],
+        "called": {
+            str(place): _name_of(one) for place, one in enumerate(chosen) if _name_of(one) != str(one.get("rank"))
+        },
         "states": list(states),
         "state": [states[str(one["state"])] for one in chosen],
         "nodes": list(nodes),

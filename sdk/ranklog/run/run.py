@@ -23,6 +23,12 @@ class Run(Measures, Life):
         """The id."""
         return f"Run({self._run_id})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: a table of a row, as azureml's."""
+        from ranklog.notebook.card import card
+
+        return card(self)
+
     @classmethod
     def get_context(cls, allow_offline: bool = True, used_for_context_manager: bool = False, **kwargs: object) -> Run:
         """The run around this process: that of its job, or a run of its own that is kept in the spool here.

@@ -21,7 +21,8 @@ def test_processes_are_columns() -> None:
     columns = shown.processes(found)
     assert columns["total"] == 4
     assert columns["counts"] == {"Running": 2, "Failed": 1, "NotStarted": 1}
-    assert columns["name"] == ["0", "1#2", "2", "evil␊.py"]
+    assert columns["rank"] == [0, 1, 2, None]
+    assert columns["called"] == {"1": "1#2", "3": "evil␊.py"}
     assert [columns["states"][each] for each in columns["state"]] == ["Running", "Failed", "NotStarted", "Running"]
     assert [columns["nodes"][each] for each in columns["node"]] == ["n0", "n1", "n7", "n0"]
     assert columns["exit"] == {"1": "SIGKILL"}
@@ -37,7 +38,7 @@ def test_of_too_many_processes_those_are_kept_that_are_not_well(monkeypatch: pyt
     monkeypatch.setattr(shown, "PROCESSES_MAX", 3)
     found = [process(rank, "Lost" if rank == 8 else "Running") for rank in range(10)]
     columns = shown.processes(found)
-    assert columns["name"] == ["0", "1", "8"]
+    assert columns["rank"] == [0, 1, 8]
     assert (columns["total"], columns["counts"]) == (10, {"Running": 9, "Lost": 1})
 
 

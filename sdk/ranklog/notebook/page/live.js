@@ -16,7 +16,7 @@ function render({ model, el }) {
   };
   const metrics = new Metrics(left, (key) => choose("metric", key));
   const right = main.appendChild(make("div", "rl-processes"));
-  const processes = new Processes(right, (rank) => choose("rank", rank), () => head.now());
+  const processes = new Processes(right, (rank) => choose("rank", rank), head);
   const log = new Log(part("rl-log"), (rank) => choose("rank", rank));
   el.append(root);
 

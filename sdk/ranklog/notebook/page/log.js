@@ -45,7 +45,7 @@ class Log {
     this.add(lines, log.first ?? 0);
     this.lines.classList.toggle("rl-hidden", !this.lines.firstChild);
     this.none.classList.toggle("rl-hidden", Boolean(this.lines.firstChild));
-    say(this.none, this.rank ? `nothing from rank ${this.rank} yet` : "nothing has been said yet");
+    say(this.none, this.rank ? `nothing from rank ${this.rank}` : "nothing has been said");
     if (this.isAtEnd) this.to_end();
   }
 

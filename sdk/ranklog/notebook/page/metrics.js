@@ -7,7 +7,7 @@ class Metrics {
     this.head = make("div", "rl-metric-row rl-titles");
     for (const title of ["metric", "last", "least", "most"]) this.head.append(make("span", "", title));
     this.list = make("div", "rl-metric-list");
-    this.none = make("div", "rl-none", "no metrics yet");
+    this.none = make("div", "rl-none", "no metrics");
     place.append(this.head, this.list, this.none);
   }
 

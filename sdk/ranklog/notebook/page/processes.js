@@ -3,9 +3,10 @@
 const ROW = 24, ROWS = 9, STRIP = 72, GAP = 1;
 
 class Processes {
-  constructor(place, pick, now) {
+  constructor(place, pick, run) {
     this.pick = pick;
-    this.now = now;
+    this.now = () => run.now();
+    this.hasEnded = () => !run.isLive;
     this.data = { total: 0, state: [] };
     this.filter = null;
     this.picked = "";
@@ -21,7 +22,7 @@ class Processes {
     this.scroll.append(this.inner);
     this.table.append(head, this.scroll);
     this.more = make("div", "rl-note");
-    this.none = make("div", "rl-none", "no processes yet");
+    this.none = make("div", "rl-none", "no processes");
     place.append(this.counts, this.strip, this.table, this.more, this.none);
     this.pool = [];
     this.scroll.addEventListener("scroll", () => this.render_rows());
@@ -93,7 +94,7 @@ class Processes {
     this.data.state.forEach((state, k) => {
       const x = (k % across) * cell, y = Math.floor(k / across) * cell;
       paths[state] += `M${x},${y}h${size}v${size}h${-size}z`;
-      if (this.data.name[k] === this.picked) picked = [x, y];
+      if (this.isPicked(k)) picked = [x, y];
     });
     this.strip.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.strip.setAttribute("height", height);
@@ -128,12 +129,13 @@ class Processes {
   }
 
   fill(row, k, at) {
-    const { name, node, nodes, state, states, exit, last } = this.data;
+    const { node, nodes, state, states, exit, last } = this.data;
     const cells = row.children;
     row.place = k;
     row.style.transform = `translateY(${at * ROW}px)`;
-    row.className = `rl-row rl-is-${states[state[k]]}${name[k] === this.picked ? " rl-picked" : ""}`;
-    say(cells[0], name[k]);
+    row.className = `rl-row rl-is-${states[state[k]]}${this.isPicked(k) ? " rl-picked" : ""}`;
+    say(cells[0], this.name(k));
+    cells[0].title = this.name(k);
     say(cells[1], nodes[node[k]]);
     cells[1].title = nodes[node[k]];
     say(cells[2].children[1], states[state[k]]);
@@ -141,13 +143,21 @@ class Processes {
     say(cells[4], this.age(last[k]));
   }
 
-  age(last) {
-    return last === null ? "" : `${duration(this.now() - last)} ago`;
+  name(k) {
+    return this.data.called[k] ?? String(this.data.rank[k]);
   }
 
+  isPicked(k) {
+    return this.picked !== "" && String(this.data.rank[k]) === this.picked;
+  }
+
+  age(last) {
+    return last === null ? "" : `${duration(this.now() - last)} ${this.hasEnded() ? "before" : "ago"}`;
+  }
+
+  // Who has no rank cannot be asked for by it.
   choose(k) {
-    const name = this.data.name[k];
-    this.pick(name === this.picked ? "" : name);
+    if (this.data.rank[k] !== null) this.pick(this.isPicked(k) ? "" : String(this.data.rank[k]));
   }
 
   press(event) {
@@ -155,9 +165,9 @@ class Processes {
     if (!step) return;
     event.preventDefault();
     event.stopPropagation();
-    const from = this.rows.findIndex((k) => this.data.name[k] === this.picked);
+    const from = this.rows.findIndex((k) => this.isPicked(k));
     const at = Math.min(Math.max(from + step, 0), this.rows.length - 1);
-    if (at !== from) this.pick(this.data.name[this.rows[at]]);
+    if (at !== from) this.choose(this.rows[at]);
     const top = this.scroll.scrollTop;
     this.scroll.scrollTop = Math.min(Math.max(top, (at + 1) * ROW - this.scroll.clientHeight), at * ROW);
   }
@@ -173,8 +183,8 @@ class Processes {
 
   hover(event) {
     const k = this.place_of(event);
-    const { name, nodes, node, states, state, last } = this.data;
-    const words = k < 0 ? [] : [`rank ${name[k]}`, nodes[node[k]], states[state[k]], last[k] === null ? "" : `last line ${this.age(last[k])}`];
+    const { nodes, node, states, state, last } = this.data;
+    const words = k < 0 ? [] : [`rank ${this.name(k)}`, nodes[node[k]], states[state[k]], last[k] === null ? "" : `last line ${this.age(last[k])}`];
     say(this.title, words.filter(Boolean).join(" · "));
   }
 
