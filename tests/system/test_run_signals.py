@@ -66,6 +66,9 @@ def test_terminate_is_passed_on_and_told_by_the_exit_code(tmp_path: Path) -> Non
     for rank in range(2):
         assert result.file(f"azureml-logs/70_driver_log_{rank}.txt").endswith(b"got SIGTERM\n")
     assert "every checksum agrees" in result.out
+    # Each of them ends with a code of its own.
+    assert [(view.state.value, view.exit) for view in processes(result.run.state)] == [("Terminated", "5")] * 2
+    assert result.run.state.state == "canceled"
 
 
 def test_what_timeout_sends_to_us_and_to_our_group_reaches_the_job_once(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ class Processes:
         """The state in which a run with these processes ends: completed, failed, canceled or lost."""
         deciding = self._launchers() or self.current
         outcomes = {self.outcome(one) for one in deciding}
-        if self._were_asked(deciding):
+        if None not in outcomes and self._were_asked(deciding):
             return "canceled"
         if Outcome.FAILED in outcomes:
             return "failed"

@@ -284,6 +284,14 @@ def test_a_launcher_that_was_asked_to_end_ends_a_run_that_was_canceled(
     check_that_all_agree(job)
 
 
+def test_ranks_that_are_asked_to_end_since_a_node_is_gone_do_not_make_the_run_canceled(job: Job) -> None:
+    job.ends("0", "0-a", exit_code=1, asked_signal=15, asked_ns=job.now)
+    job.leaves("0")
+    job.passes(GONE_NS / S + 10)
+    assert (job.states, job.state) == ({"rank_0": "Terminated", "rank_1": "Lost"}, "lost")
+    check_that_all_agree(job)
+
+
 def test_ranks_that_a_launcher_kills_since_it_was_asked_to_end_are_terminated(job: Job) -> None:
     job.starts("0", "p-l", role="launcher")
     asked_ns = job.now
