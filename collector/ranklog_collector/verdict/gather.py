@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from ranklog_collector.core.processes import Process, number
-from ranklog_collector.core.verdict.evidence import Evidence, Machine, Member, Moment
+from ranklog_collector.core.verdict.evidence import Evidence, Machine, Member, Moment, Step
 from ranklog_collector.core.verdict.finding import Verdict
 from ranklog_collector.core.verdict.first import SILENCE_NS
 from ranklog_collector.core.verdict.judge import judge as judge_evidence
@@ -17,6 +17,7 @@ from ranklog_collector.reading.notes import notes
 from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes
 from ranklog_collector.reading.state import Node, Stream
 from ranklog_collector.verdict.catalogue import catalogue_of
+from ranklog_collector.verdict.steps import logged_step
 from ranklog_collector.verdict.suspicions import suspicions
 from ranklog_collector.verdict.words import DEEP_BYTES, TAIL_BYTES, Words, spoke, words_of
 
@@ -26,6 +27,8 @@ VANISHED_NS = 2_000_000_000
 """So late an agent notices that a process is not there any more."""
 UNMEASURED_NS = 1_000_000_000
 """What the clocks of several nodes may be apart if nobody has measured them."""
+RESOURCES = ".resources.jsonl"
+"""How files of what the agent observed end."""
 _LAUNCHER_PARTS = frozenset(("launcher_stdout", "launcher_stderr"))
 
 
@@ -45,7 +48,7 @@ def gather(folder: RunFolder, run: str = "", signatures: str | None = None) -> E
     members: list[Member] = []
     launchers: list[Member] = []
     for view in processes(state):
-        member = _member(folder, view, streams[view.node, view.key] if view.key else [], catalogue)
+        member = _member(folder, view, streams[view.node, view.key] if view.key else _Streams(), catalogue)
         (launchers if member.is_launcher else members).append(member)
     return Evidence(
         run or folder.run_id,
@@ -61,23 +64,34 @@ def gather(folder: RunFolder, run: str = "", signatures: str | None = None) -> E
     )
 
 
-def _streams(folder: RunFolder) -> dict[tuple[str, str], list[Stream]]:
-    """The output of each process, each byte once: a launcher's log has what its stdout and stderr have."""
-    found: dict[tuple[str, str], list[Stream]] = defaultdict(list)
+@dataclass(slots=True)
+class _Streams:
+    """Of one process."""
+
+    output: list[Stream] = field(default_factory=list)
+    """Each byte once: a launcher's log has what its stdout and stderr have."""
+    points: Stream | None = None
+    """What it logs."""
+
+
+def _streams(folder: RunFolder) -> dict[tuple[str, str], _Streams]:
+    found: dict[tuple[str, str], _Streams] = defaultdict(_Streams)
     for stream in folder.state.streams.values():
         if stream.role in OUTPUT_ROLES and stream.size:
-            found[stream.node, stream.process].append(stream)
-    for key, streams in found.items():
-        if any(stream.role == "launcher_log" for stream in streams):
-            found[key] = [stream for stream in streams if stream.role not in _LAUNCHER_PARTS]
+            found[stream.node, stream.process].output.append(stream)
+        elif stream.role == "metrics" and not stream.path.endswith(RESOURCES):
+            found[stream.node, stream.process].points = stream
+    for streams in found.values():
+        if any(stream.role == "launcher_log" for stream in streams.output):
+            streams.output = [stream for stream in streams.output if stream.role not in _LAUNCHER_PARTS]
     return found
 
 
-def _member(folder: RunFolder, view: ProcessView, streams: Sequence[Stream], catalogue: Catalogue) -> Member:
+def _member(folder: RunFolder, view: ProcessView, streams: _Streams, catalogue: Catalogue) -> Member:
     process = folder.state.processes.get(view.node, view.key)
-    words = [words_of(folder, stream, view.name, catalogue) for stream in streams]
+    words = [words_of(folder, stream, view.name, catalogue) for stream in streams.output]
     if _needs_more(view, words):
-        words = [words_of(folder, stream, view.name, catalogue, DEEP_BYTES) for stream in streams]
+        words = [words_of(folder, stream, view.name, catalogue, DEEP_BYTES) for stream in streams.output]
     signs = sorted((sign for one in words for sign in one.signs), key=lambda sign: sign.moment.latest_ns)
     last = sorted((one.last for one in words if one.last is not None), key=lambda quote: quote.time_ns or 0)
     member = Member(
@@ -99,7 +113,7 @@ def _member(folder: RunFolder, view: ProcessView, streams: Sequence[Stream], cat
         spoke=spoke(words),
         signs=tuple(signs),
         last_words=tuple(last[-1:]),
-        step=max((one.step for one in words if one.step is not None), default=None),
+        step=_step(folder, view, streams.points, words),
     )
     return member if process is None else _with_record(folder, member, process)
 
@@ -120,6 +134,15 @@ def _with_record(folder: RunFolder, member: Member, process: Process) -> Member:
         asked=None if asked is None else Moment(asked - EXIT_NS, asked, error, process.node),
         lost_bytes=number(process.exit or {}, "lost_bytes") or 0,
     )
+
+
+def _step(folder: RunFolder, view: ProcessView, points: Stream | None, words: Sequence[Words]) -> Step | None:
+    """How far it came, if it has not come to its end."""
+    if view.exit_code == 0:
+        return None
+    logged = None if points is None else logged_step(folder, points)
+    printed = [one.step for one in words if one.step is not None]
+    return logged or max(printed, key=lambda step: step.progress, default=None)
 
 
 def _needs_more(view: ProcessView, words: Sequence[Words]) -> bool:

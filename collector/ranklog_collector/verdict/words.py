@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ranklog_collector.core.verdict.evidence import Moment, Sign
+from ranklog_collector.core.verdict.evidence import Moment, Sign, Step
 from ranklog_collector.core.verdict.finding import Quote
 from ranklog_collector.core.verdict.scan import Found, plain, scan, shown
 from ranklog_collector.core.verdict.signatures import Catalogue
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.reading.timeline import Moments
+from ranklog_collector.verdict.steps import printed_step
 
 TAIL_BYTES = 64 << 10
 DEEP_BYTES = 4 << 20
@@ -22,11 +22,6 @@ QUOTE_BYTES_MAX = 4000
 READING_NS = 150_000_000
 """An agent sees bytes at most so long after they were written, unless the machine is very busy."""
 SIGHTINGS_MAX = 200
-_STEP = re.compile(rb"(?i)\b(?:global[_ ]?step|steps?|iter(?:ation)?|batch)\b[\s:=#\[(]{0,4}(\d{1,12})")
-_EPOCH = re.compile(rb"(?i)\bepochs?\b[\s:=#\[(]{0,4}(\d{1,12})")
-_STEP_LINES = 40
-_EPOCH_STEPS = 10**12
-"""An epoch counts for more than any step of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Words:
     stream: Stream
     signs: tuple[Sign, ...]
     last: Quote | None
-    step: int | None
+    step: Step | None
     moments: Moments
 
 
@@ -58,7 +53,7 @@ def words_of(
     found = scan(data, start, catalogue)
     signs = tuple(_sign(folder, stream, speaker, moments, one) for one in found)
     own = data[: _end_of_own(data, start, found)]
-    return Words(stream, signs, _last_line(stream, speaker, moments, own, start), _step(own), moments)
+    return Words(stream, signs, _last_line(stream, speaker, moments, own, start), printed_step(own), moments)
 
 
 def spoke(words: Sequence[Words]) -> tuple[int, ...]:
@@ -113,16 +108,6 @@ def _last_line(stream: Stream, speaker: str, moments: Moments, data: bytes, star
             at = start + begin
             return Quote(text[:QUOTE_BYTES_MAX], stream.path, at, moments.of(start + end) or None, speaker)
         end = begin
-    return None
-
-
-def _step(data: bytes) -> int | None:
-    """The latest step that was printed, counted on over epochs."""
-    for line in reversed(data.split(b"\n")[-_STEP_LINES:]):
-        state = plain(line)
-        step, epoch = _STEP.search(state), _EPOCH.search(state)
-        if step is not None or epoch is not None:
-            return (int(epoch[1]) * _EPOCH_STEPS if epoch else 0) + (int(step[1]) if step else 0)
     return None
 
 

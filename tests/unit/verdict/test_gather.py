@@ -11,7 +11,7 @@ from ranklog_collector.http import answers
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.verdict import judge
 from ranklog_collector.views.verdict import verdict_view
-from tests.support.run_writer import RunWriter, job
+from tests.support.run_writer import RunWriter, job, ns
 from tests.unit.verdict.jobs import CLOSED, RAISED
 
 BOOM = RAISED.format(error="ValueError: boom").encode()
@@ -112,6 +112,22 @@ def test_a_run_that_nobody_writes_any_more_says_so(tmp_path: Path) -> None:
     found = judged(run)
     assert (found.status, found.culprits) == (Status.UNKNOWN, ())
     assert any("no collector is writing this run" in one for one in found.remarks)
+
+
+def test_a_rank_that_is_behind_by_what_it_logs_is_suspect(tmp_path: Path) -> None:
+    run, streams = job(tmp_path / "r", 4)
+    for rank, stream in enumerate(streams):
+        for second in range(1, 6):
+            run.write(stream, b"working\n", at=second)
+        last = 2 if rank == 2 else 3
+        points = run.stream(f".ranklog/metrics/n0/{rank}.jsonl", role="metrics", process=run._keys[rank][1])
+        run.write(points, b"".join(b'{"t":1,"k":"loss","v":0.5,"s":%d}\n' % step for step in range(last + 1)), at=5)
+        run.exit(rank, at=100 + rank / 1000, code=None, signal=15, asked_signal=15, asked_ns=ns(99))
+    run.end("canceled")
+    found = judged(run)
+    assert [(one.name, one.category) for one in found.culprits] == [("rank_2", Category.HANG)]
+    assert "stopped after step 2, the others after step 3" in found.headline
+    assert found.status is Status.CANCELED
 
 
 OWN = """

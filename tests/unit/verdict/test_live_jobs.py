@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ranklog_collector.core.verdict.evidence import Member, Suspicion
+from ranklog_collector.core.verdict.evidence import Member, Step, Suspicion
 from ranklog_collector.core.verdict.finding import Category, Confidence, Status, Verdict
 from tests.unit.verdict.jobs import TIMED_OUT, mpirun, named, ns, rank, verdict
 
@@ -41,9 +41,29 @@ def test_when_all_are_silent_the_odd_last_word_is_suspect() -> None:
 
 
 def test_when_all_are_silent_the_one_that_is_behind_is_suspect() -> None:
-    found = live([*(speaking(one, 9, "step 3", step=3) for one in (0, 1, 3)), speaking(2, 9, "step 2", step=2)])
+    found = live(
+        [
+            *(speaking(one, 9, "step 3", step=Step("", None, 3)) for one in (0, 1, 3)),
+            speaking(2, 9, "step 2", step=Step("", None, 2)),
+        ]
+    )
     assert (named(found), found.confidence) == (["rank_2"], Confidence.LIKELY)
-    assert "stopped after step 2, the others after 3" in found.headline
+    assert "stopped after step 2, the others after step 3" in found.headline
+
+
+def test_steps_that_are_told_in_other_words_are_not_compared() -> None:
+    first = speaking(0, 9, "100 iterations", step=Step("# iterations", None, 100))
+    others = [speaking(one, 9, "step 900", step=Step("step #", None, 900)) for one in (1, 2, 3)]
+    assert named(live([first, *others])) in ([], ["rank_0"])  # its last words are others, too
+    found = live([first, *others])
+    assert found.confidence is Confidence.POSSIBLE
+
+
+def test_an_epoch_counts_for_more_than_a_step() -> None:
+    ahead = [speaking(one, 9, step=Step("", 2, 1)) for one in (0, 1, 3)]
+    found = live([*ahead, speaking(2, 9, step=Step("", 1, 900))])
+    assert named(found) == ["rank_2"]
+    assert "stopped after epoch 1, step 900, the others after epoch 2, step 1" in found.headline
 
 
 def test_stacks_say_more_than_last_words() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranklog_collector.core.verdict.evidence import Evidence, Member
+from ranklog_collector.core.verdict.evidence import Evidence, Member, Step
 from ranklog_collector.core.verdict.finding import Category, Status
 from ranklog_collector.core.verdict.judge import judge
 from tests.unit.verdict.jobs import CLOSED, RAISED, TIMED_OUT, job, mpirun, ns, rank
@@ -47,7 +47,10 @@ def members(draw: Any, number: int) -> Member:
     end = draw(ENDS)
     at = max([draw(TIMES), *(time for time, _ in said)])
     asked = draw(st.none() | TIMES) if end else None
-    facts = {"rhythm": draw(st.none() | st.just(1.0)), "step": draw(st.none() | st.integers(0, 3))}
+    facts = {
+        "rhythm": draw(st.none() | st.just(1.0)),
+        "step": draw(st.none() | st.builds(Step, st.just(""), st.none(), st.integers(0, 3))),
+    }
     return rank(number, *said, end=at if end else None, asked=None if asked is None else min(asked, at), **end, **facts)
 
 

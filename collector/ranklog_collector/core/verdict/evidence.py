@@ -58,6 +58,25 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """How far a process has come. Steps of different kinds say nothing about each other."""
+
+    kind: str
+    epoch: int | None = None
+    number: int | None = None
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Grows with every step."""
+        return (self.epoch or 0, self.number or 0)
+
+    def __str__(self) -> str:
+        """For people."""
+        names = (("epoch", self.epoch), ("step", self.number))
+        return ", ".join(f"{name} {value}" for name, value in names if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """One process of the job, or a launcher."""
 
@@ -95,7 +114,7 @@ class Member:
     """In the order of its output."""
     last_words: tuple[Quote, ...] = ()
     """Its last line; not one that a signature has taken."""
-    step: int | None = None
+    step: Step | None = None
     """The latest it told of."""
     lost_bytes: int = 0
 

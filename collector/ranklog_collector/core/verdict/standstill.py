@@ -95,11 +95,19 @@ def _behind_in_collectives(case: Case, pool: Sequence[Member]) -> Suspects | Non
 
 
 def _behind_in_steps(case: Case, pool: Sequence[Member]) -> Suspects | None:
-    found = _behind(pool, lambda one: one.step)
-    if found is None:
+    """By the steps that they have logged or printed, in the same words."""
+    kinds = Counter(one.step.kind for one in pool if one.step is not None)
+    if not kinds:
         return None
-    members, own, others = found
-    return Suspects(members, f"stopped after step {own}, the others after {others}", Confidence.LIKELY)
+    kind, _ = kinds.most_common(1)[0]
+    steps = {one.name: one.step for one in pool if one.step is not None and one.step.kind == kind}
+    least = min(step.progress for step in steps.values())
+    behind = tuple(one for one in pool if one.name in steps and steps[one.name].progress == least)
+    others = [step for step in steps.values() if step.progress > least]
+    if not others:
+        return None
+    nearest = min(others, key=lambda step: step.progress)
+    return Suspects(behind, f"stopped after {steps[behind[0].name]}, the others after {nearest}", Confidence.LIKELY)
 
 
 def _quiet(case: Case, pool: Sequence[Member]) -> Suspects | None:
