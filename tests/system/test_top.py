@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ for step in range(100_000):
     print(f"step {step} of rank {rank}", flush=True)
     time.sleep(0.1)
 """
+LEFT = "\x1b[?1049l"
+"""Back from the screen of its own."""
 ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b[()][0-9A-B]|\x1b[=>78]")
 
 
@@ -37,9 +40,14 @@ class Screen(LiveRun):
         super().__init__(root, *words, program="top")
 
     @property
+    def drawn(self) -> str:
+        """All that went to the terminal."""
+        return super().said
+
+    @property
     def said(self) -> str:
-        """What was drawn, without what only moves the cursor or changes colours."""
-        return ESCAPES.sub("", super().said)
+        """What can be read of it, without what only moves the cursor or changes colours."""
+        return ESCAPES.sub("", self.drawn)
 
 
 @contextmanager
@@ -86,6 +94,14 @@ def test_a_rank_that_hangs_stands_out_and_is_named_while_the_job_goes_on(tmp_pat
         top.press(b"\x03")
         assert top.end().code == 0
         assert running.process.poll() is None
+
+
+def test_who_ends_it_gets_the_terminal_back(tmp_path: Path, ended: RunWriter) -> None:
+    with Screen(tmp_path, "r1") as top:
+        top.wait_for(r"3 processes on 1 node")
+        top.send(signal.SIGTERM)
+        assert top.end().code == 128 + signal.SIGTERM
+        assert LEFT in top.drawn
 
 
 def test_where_nothing_can_be_drawn_one_line_says_what_to_use(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def _watch(folder: RunFolder, choice: Choice, is_map: bool, meant: str) -> None:
     app.run()
     if app.failure is not None:
         raise ReadingError(f"{folder.path} can be watched no longer: {app.failure}")
+    sys.exit(app.return_code or 0)
 
 
 def _print(folder: RunFolder, choice: Choice, is_map: bool, as_json: bool, meant: str) -> None:

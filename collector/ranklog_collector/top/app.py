@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 from textual.app import App
@@ -60,6 +63,7 @@ _LIGHT = Theme(
     },
 )
 _LIGHT_GROUNDS = ("7", "15")
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class TopApp(App[int]):
@@ -71,6 +75,7 @@ class TopApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", show=False, priority=True),
         Binding("ctrl+q", "quit", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", show=False),
         Binding("t", "turn_theme", show=False),
     ]
 
@@ -109,11 +114,15 @@ class TopApp(App[int]):
         return GridScreen(self.watcher, self._choice, self._is_map)
 
     def on_mount(self) -> None:
-        """Begin to watch."""
+        """Begin to watch. Whoever ends us gets the terminal back as it was."""
+        for number in _ENDING:
+            asyncio.get_running_loop().add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.watcher.start()
 
     def on_unmount(self) -> None:
         """Leave no thread behind."""
+        for number in _ENDING:
+            asyncio.get_running_loop().remove_signal_handler(number)
         self.watcher.stop()
 
     def on_top_app_frame_came(self, message: FrameCame) -> None:
