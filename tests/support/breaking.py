@@ -164,6 +164,8 @@ class Breaker:
                 wait_until(lambda: _all_speak(run), "all ranks speak")
                 self._hosts.link_down(CUT_OFF)
             try:
+                if failure == "cut_off":
+                    wait_until(lambda: run.state.node(self._hosts.names[CUT_OFF]).event == "lost", "the host is lost")
                 yield run.path, _accusation(run.path)
             finally:
                 self._hosts.link_up(CUT_OFF)
@@ -182,8 +184,8 @@ class Breaker:
             words += program
         (command,) = launchers.bounded([HostCommand(0, tuple(words))], PATIENCE_S)
         with (self._folder / f"console-{run_id}").open("wb") as console:
-            said = {"stdin": subprocess.DEVNULL, "stdout": console, "stderr": console}
-            job = self._hosts.popen(0, *command.argv, cwd=self._folder, **said)
+            pipes = {"stdin": subprocess.DEVNULL, "stdout": console, "stderr": console}
+            job = self._hosts.popen(0, *command.argv, cwd=self._folder, **pipes)
         path = root / "default" / run_id
         try:
             if failure not in LIVING:
