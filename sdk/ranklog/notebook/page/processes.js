@@ -16,6 +16,7 @@ class Processes {
     this.table = make("div", "rl-table");
     const head = make("div", "rl-row rl-titles");
     for (const title of ["rank", "node", "state", "exit", "last line"]) head.append(make("span", "", title));
+    this.ageTitle = head.lastChild;
     this.scroll = make("div", "rl-scroll");
     this.scroll.tabIndex = 0;
     this.inner = make("div", "rl-inner");
@@ -50,6 +51,8 @@ class Processes {
     this.rows = [];
     for (let k = 0; k < state.length; k++) if (wanted < 0 || state[k] === wanted) this.rows.push(k);
     this.table.classList.toggle("rl-no-exits", Object.keys(exit).length === 0);
+    say(this.ageTitle, this.hasEnded() ? "before end" : "last line");
+    this.ageTitle.title = this.hasEnded() ? "How long before the run's end its output grew last" : "When its output grew last";
     this.render_counts();
     this.render_strip();
     this.scroll.style.height = `${Math.min(this.rows.length, ROWS) * ROW}px`;
@@ -152,7 +155,7 @@ class Processes {
   }
 
   age(last) {
-    return last === null ? "" : `${duration(this.now() - last)} ${this.hasEnded() ? "before" : "ago"}`;
+    return last === null ? "" : duration(this.now() - last) + (this.hasEnded() ? "" : " ago");
   }
 
   // Who has no rank cannot be asked for by it.
@@ -184,7 +187,7 @@ class Processes {
   hover(event) {
     const k = this.place_of(event);
     const { nodes, node, states, state, last } = this.data;
-    const words = k < 0 ? [] : [`rank ${this.name(k)}`, nodes[node[k]], states[state[k]], last[k] === null ? "" : `last line ${this.age(last[k])}`];
+    const words = k < 0 ? [] : [`rank ${this.name(k)}`, nodes[node[k]], states[state[k]], last[k] === null ? "" : `last line ${this.age(last[k])}${this.hasEnded() ? " before the end" : ""}`];
     say(this.title, words.filter(Boolean).join(" · "));
   }
 
