@@ -13,7 +13,7 @@ import click
 
 from ranklog_collector.cli.output import json_option, print_json, reading_command, root_option
 from ranklog_collector.core.verdict.finding import Consequence, Culprit, Quote, Status, Verdict
-from ranklog_collector.core.verdict.words import clock_text, error_text, ranks_text, span_text
+from ranklog_collector.core.verdict.words import clock_text, error_text, short_ranks, span_text
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.inside import open_inside
 from ranklog_collector.reading.runs import open_run, root_folder
@@ -87,7 +87,7 @@ class _Page:
         if verdict.confidence is not None:
             yield verdict.confidence.value
         if verdict.attempt is not None:
-            yield f"attempt {verdict.attempt}"
+            yield f"start {verdict.attempt + 1}"
         yield f"run {self._folder.experiment}/{self._folder.run_id}"
 
     def _print_quotes(self, culprit: Culprit) -> None:
@@ -160,7 +160,7 @@ def _line(one: Culprit) -> str:
 
 def _who(one: Consequence) -> str:
     if len(one.ranks) == len(one.names):
-        return f"rank{'s' if len(one.ranks) > 1 else ''} {ranks_text(one.ranks)}"
+        return short_ranks(one.ranks)
     more = len(one.names) - 4
     return ", ".join(one.names[:4]) + (f" and {more} more" if more > 0 else "")
 

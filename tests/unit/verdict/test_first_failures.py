@@ -334,7 +334,7 @@ def test_restarts_are_judged_each_for_itself() -> None:
     second = [rank(one, (20, "step 9"), (30, "done"), end=31, code=0, life=1, start=15) for one in range(2)]
     found = verdict([*first, *second], state="completed")
     assert (found.status, found.attempt) == (Status.FINE, 1)
-    assert any(one.startswith("attempt 0: rank 0 ") for one in found.remarks)
+    assert any(one.startswith("start 1 of 2: rank 0 ") for one in found.remarks)
 
 
 def test_a_job_that_was_requeued_and_then_completed_is_fine() -> None:
@@ -356,6 +356,21 @@ def test_a_single_process_that_fails_is_named() -> None:
     alone = process("process_77", (1, RAISED.format(error="ValueError: boom")), end=1.1, code=1, role="process", pid=77)
     found = verdict([alone], world_size=None)
     assert found.headline.startswith("process 77 (pid 77) raised ValueError: boom at ")
+
+
+def test_a_process_that_is_alone_has_nobody_else_to_blame() -> None:
+    error = RAISED.format(error="ConnectionRefusedError: [Errno 111] Connection refused")
+    found = verdict([process("process_77", (1, error), end=1.1, code=1, role="process", pid=77)], world_size=None)
+    assert found.headline.startswith(
+        "process 77 (pid 77) raised ConnectionRefusedError: [Errno 111] Connection refused"
+    )
+    assert (found.status, found.category) == (Status.FAILED, Category.EXCEPTION)
+
+
+def test_very_many_ranks_are_counted() -> None:
+    found = verdict([rank(one, (10, "x"), end=10, signal=9 if one % 2 else None) for one in range(100)])
+    assert found.headline.startswith("50 ranks (1,3,5,")
+    assert len(found.headline) < 160
 
 
 def test_a_program_that_could_not_be_started_is_the_launchers_message() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ranklog_collector.core.verdict.consequences import consequences, wake
-from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of_candidate
+from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of_candidate, of_member
 from ranklog_collector.core.verdict.early import early_exit_behind, ended_early_saying_else, left_early
 from ranklog_collector.core.verdict.events import Case, Weight
 from ranklog_collector.core.verdict.evidence import Member
@@ -13,6 +13,7 @@ from ranklog_collector.core.verdict.finding import Category, Confidence, Culprit
 from ranklog_collector.core.verdict.first import Choice, early_exits, first_complaint
 from ranklog_collector.core.verdict.launchers import Candidate
 from ranklog_collector.core.verdict.remarks import quiet, remarks, unplaced
+from ranklog_collector.core.verdict.scan import raised
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
 from ranklog_collector.core.verdict.words import clock_text, introduced, plural, several, span_text, without_numbers
 
@@ -64,6 +65,8 @@ def of_complaints(case: Case) -> Verdict | None:
         return None
     if early := early_exits(case):
         return left_early(case, early, Confidence.LIKELY)
+    if (own := _own_fault(case)) is not None:
+        return own
     complaining = {one.member.name for one in case.complaints}
     timeouts = [one for one in case.complaints if one.is_timeout]
     pool = [one for one in case.members if not one.has_completed and one.state != "NotStarted"]
@@ -82,6 +85,17 @@ def of_complaints(case: Case) -> Verdict | None:
         consequences=consequences(case, (), complaint.moment.latest_ns),
         remarks=(*quiet(case), *remarks(case)),
     )
+
+
+def _own_fault(case: Case) -> Verdict | None:
+    """A process that is alone has nobody else to complain of: what it says of a peer is about another program."""
+    if len(case.members) > 1 or case.is_uncaptured or case.complaints[0].member.ended is None:
+        return None
+    complaint = case.complaints[0]
+    summary = raised(complaint.quotes[0].text) or f"ended: {complaint.says}"
+    culprits = (of_member(complaint.member, Category.EXCEPTION, summary, complaint.moment, complaint.quotes),)
+    line = headline(case, culprits, False)
+    return Verdict(Status.FAILED, line, Category.EXCEPTION, Confidence.LIKELY, culprits, remarks=tuple(remarks(case)))
 
 
 def of_nothing(case: Case) -> Verdict:

@@ -26,7 +26,7 @@ def judge(evidence: Evidence) -> Verdict:
     for number in range(len(lives) - 1):
         earlier = _judge_life(evidence, lives, number)
         if earlier.status is not Status.FINE:
-            remarks.append(f"attempt {number}: {earlier.headline}")
+            remarks.append(f"start {number + 1} of {len(lives)}: {earlier.headline}")
     attempt = len(lives) - 1 if len(lives) > 1 else None
     verdict = replace(verdict, attempt=attempt, remarks=tuple(dict.fromkeys(remarks)))
     return replace(verdict, next_steps=next_steps(evidence.run, verdict))

@@ -66,6 +66,13 @@ def plain(line: bytes) -> bytes:
     return _ESCAPE.sub(b"", line) if b"\x1b" in line else line
 
 
+def raised(traceback: str) -> str:
+    """What a traceback's last exception is, in words; empty if the text is none."""
+    lines = [line for line in traceback.split("\n") if line and not line[0].isspace()]
+    last = next((line for line in reversed(lines) if _EXCEPTION.match(line.encode()) and ": " in line), "")
+    return f"raised {last}" if "Traceback" in traceback and last else ""
+
+
 def shown(text: bytes) -> str:
     """Bytes of a job as text that plays with no terminal."""
     return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text.decode(errors="replace"))

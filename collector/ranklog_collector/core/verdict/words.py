@@ -10,6 +10,7 @@ from ranklog_collector.core.verdict.evidence import Machine, Member
 from ranklog_collector.core.verdict.finding import Culprit
 
 _NAMES_MAX = 6
+_RANKS_MAX = 50
 _SUMMARY_MAX = 200
 _LAST_NS = 253_402_300_799_000_000_000 - 86_400_000_000_000
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+")
@@ -24,6 +25,14 @@ def ranks_text(ranks: Iterable[int]) -> str:
         else:
             runs.append([rank, rank])
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def short_ranks(ranks: Sequence[int]) -> str:
+    """`rank 3`, `ranks 0-6,8`; of very many in no order how many, and the first."""
+    text = ranks_text(ranks)
+    if len(text) > _RANKS_MAX:
+        return f"{len(ranks)} ranks ({text[:_RANKS_MAX].rpartition(',')[0]},…)"
+    return f"rank{'s' if len(ranks) > 1 else ''} {text}"
 
 
 def clock_text(time_ns: int) -> str:
@@ -78,7 +87,7 @@ def several(many: Sequence[Culprit | Member], total: int | None = None) -> str:
     if len(ranks) == len(many) and many:
         if total is not None and total > 1 and len(ranks) == total:
             return f"all {total} ranks" if total > 2 else "both ranks"
-        return f"rank{'s' if len(ranks) > 1 else ''} {ranks_text(ranks)}"
+        return short_ranks(ranks)
     names = [called(one) for one in many]
     more = len(names) - _NAMES_MAX
     return ", ".join(names[:_NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
