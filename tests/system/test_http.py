@@ -100,6 +100,8 @@ def test_answers_are_what_the_description_says(pipeline: Pipeline, api: Api) -> 
     answers.Run.model_validate(api.json("/runs/r1"), strict=True)
     answers.Run.model_validate(api.json("/runs/said"), strict=True)
     answers.Processes.model_validate(api.json("/runs/r1/processes"), strict=True)
+    answers.Verdict.model_validate(api.json("/runs/r1/verdict"), strict=True)
+    answers.Verdict.model_validate(api.json("/runs/default/said/verdict"), strict=True)
     answers.Files.model_validate(api.json("/runs/r1/files"), strict=True)
     answers.Lines.model_validate(api.json("/runs/r1/logs"), strict=True)
     answers.Metrics.model_validate(api.json("/runs/said/metrics?resources=true"), strict=True)

@@ -143,7 +143,6 @@ class _Page:
                 text,
                 self._width,
                 subsequent_indent=indent + " " * 2,
-                drop_whitespace=False,
                 replace_whitespace=False,
                 break_on_hyphens=False,
             )
