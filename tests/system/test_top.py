@@ -39,6 +39,9 @@ class Screen(LiveRun):
     def __init__(self, root: Path, *words: str) -> None:
         super().__init__(root, *words, program="top")
 
+    def __enter__(self) -> Screen:
+        return self
+
     @property
     def drawn(self) -> str:
         """All that went to the terminal."""

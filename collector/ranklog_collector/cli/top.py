@@ -22,6 +22,7 @@ ORDERS = ("rank", "age", "step", "cpu", "memory", "state")
 WIDTH = 160
 """Of a frame that goes into a file or pipe."""
 EVERYTHING_S = 60.0
+SWITCH_S = 0.001
 
 
 @click.command()
@@ -61,6 +62,8 @@ def _watch(folder: RunFolder, choice: Choice, is_map: bool, meant: str) -> None:
     from ranklog_collector.top.judging import Judging
     from ranklog_collector.top.watch import Watcher
 
+    # The thread that draws waits so long for the one that reads, several times for each key.
+    sys.setswitchinterval(SWITCH_S)
     app = TopApp(Watcher(folder, judging=Judging(folder.path, meant)), choice, is_map)
     app.run()
     if app.failure is not None:
