@@ -191,7 +191,8 @@ print(json.dumps([[each.info.run_id for each in found], run.info.run_id, name, m
     words = [sys.executable, "-m", "ranklog", "run", "--root", str(tmp_path / "runs"), "--http", "127.0.0.1:0"]
     done = subprocess.run(
         [*words, "--experiment", "mine", "-n", "1", "--", str(PYTHON), "-c", code],
-        env={name: value for name, value in environment(tmp_path / "spool").items() if name != "RANKLOG_RUN_ID"},
+        # The token is that of the HTTP API; the agent has another one, for its own way to the collector.
+        env=environment(tmp_path / "spool", RANKLOG_RUN_ID="", RANKLOG_TOKEN="secret"),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -204,28 +205,48 @@ print(json.dumps([[each.info.run_id for each in found], run.info.run_id, name, m
     assert (found, name, missing) == ([run_id], "mine", "RESOURCE_DOES_NOT_EXIST")
 
 
-def test_an_agent_that_dies_and_is_started_again_is_not_noticed(tmp_path: Path) -> None:
-    code = f"""
-import mlflow, os, pathlib
+DYING = f"""
+import mlflow, os, pathlib, time
 with mlflow.start_run():
     for step in range({STEPS}):
         mlflow.log_metric("m", step, step=step)
         if step == 10:
             pathlib.Path("reached").touch()
             while not os.path.exists("killed"):
-                pass
+                time.sleep(0.01)
 """
-    spool = tmp_path / "spool"
-    words = [sys.executable, "-m", "ranklog", "run", "--root", str(tmp_path / "runs"), "--run", "r1", "--"]
-    job = subprocess.Popen([*words, str(PYTHON), "-c", code], env=environment(spool), cwd=tmp_path)
+
+
+def kill_the_agent_of(job: subprocess.Popen[bytes], folder: Path, spool: Path) -> None:
+    """While the job's rank logs; it must not notice."""
     try:
-        wait_until((tmp_path / "reached").exists, "the rank logs", 120)
+        wait_until((folder / "reached").exists, "the rank logs", 120)
         (announcement,) = spool.rglob(os.path.basename(agent_path("", HERE)))
         os.kill(json.loads(announcement.read_bytes())["pid"], signal.SIGKILL)
-        (tmp_path / "killed").touch()
+        (folder / "killed").touch()
         assert job.wait(120) == 0
     finally:
         job.kill()
         job.wait()
+
+
+def test_an_agent_that_dies_and_is_started_again_is_not_noticed(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    words = [sys.executable, "-m", "ranklog", "run", "--root", str(tmp_path / "runs"), "--run", "r1", "--"]
+    job = subprocess.Popen([*words, str(PYTHON), "-c", DYING], env=environment(spool), cwd=tmp_path)
+    kill_the_agent_of(job, tmp_path, spool)
     found = {(each.step, each.value) for each in records(RunFolder(str(tmp_path / "runs/default/r1")), "m").records}
     assert found == {(step, step) for step in range(STEPS)}
+
+
+def test_an_agent_that_exec_has_started_is_started_again_by_it(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    with Pipeline(tmp_path) as pipeline:
+        pipeline.agent.kill()
+        more = {"RANKLOG_AGENT": "auto", "RANKLOG_COLLECTOR": pipeline.collector.address}
+        words = [sys.executable, "-m", "ranklog", "exec", "--", str(PYTHON), "-c", DYING]
+        job = subprocess.Popen(words, env=environment(spool, **more), cwd=tmp_path)
+        kill_the_agent_of(job, tmp_path, spool)
+        wait_until(lambda: relay_place.find(str(spool), HERE) is None, "the agent has left with the job")
+        found = {(each.step, each.value) for each in records(RunFolder(str(pipeline.run_folder)), "m").records}
+        assert found == {(step, step) for step in range(STEPS)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -66,6 +67,7 @@ class Sidecar:
             words = "could not be started" if status is None else Ending(status).words
             if deaths > RESTARTS_MAX:
                 self._say(f"the agent {words}; it is not started any more, the job goes on without it")
+                self._refuse_clients()
                 return
             self._say(f"the agent {words}; it is started again, the job is not affected")
             with suppress(asyncio.TimeoutError):
@@ -83,6 +85,12 @@ class Sidecar:
                 await asyncio.wait([task], timeout=LEAVE_S)
         task.cancel()
         await asyncio.wait([task])
+
+    def _refuse_clients(self) -> None:
+        """Let nobody wait for a relay that will never answer."""
+        if self._relay is not None:
+            with socket.socket(fileno=os.dup(self._relay)) as listening, suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
 
     # ---- one agent --------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ class Child:
         """Wait status, once it has ended."""
         self.usage: resource.struct_rusage | None = None
         self.is_stopped = False
+        self.heed_other: Callable[[int, int], None] | None = None
+        """Is told the pid and the wait status of any other child that ends."""
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self._release)
@@ -66,6 +68,8 @@ class Child:
                 self.is_stopped = os.WIFSTOPPED(status)
                 if os.WIFEXITED(status) or os.WIFSIGNALED(status):
                     self.status, self.usage = status, usage
+            elif self.heed_other is not None and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
+                self.heed_other(pid, status)
 
 
 def _wait_and(become: "Callable[[], NoReturn]", waiting: int, parent: int) -> "NoReturn":

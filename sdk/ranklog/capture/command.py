@@ -59,7 +59,7 @@ def execute(arguments: list[str]) -> int:
     capture.start()
     descriptors.let_go(list(inherited))
     if claim is not None:
-        _start_agent(plan, claim)
+        _start_agent(plan, claim, capture.child)
     # Only what the start of the command needs was imported before it.
     from ranklog.capture.service import serve
 
@@ -76,11 +76,19 @@ def _claim(plan: Plan) -> "Claim | None":
         return None
 
 
-def _start_agent(plan: Plan, claim: "Claim") -> None:
-    try:
-        claim.start(plan.run_id, plan.folder, os.environ)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the command must go on)
-        _warn(_no_agent(plan, error))
+def _start_agent(plan: Plan, claim: "Claim", child: Child) -> None:
+    def start() -> None:
+        try:
+            claim.start(plan.run_id, plan.folder, os.environ)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the command must go on)
+            _warn(_no_agent(plan, error))
+
+    def heed(pid: int, status: int) -> None:
+        if child.status is None and claim.is_to_be_started_again(pid, status):
+            start()
+
+    child.heed_other = heed
+    start()
 
 
 def _no_agent(plan: Plan, error: Exception) -> str:

@@ -26,6 +26,8 @@ START = (
 PREFIXES = ("RANKLOG_", "OMPI_MCA_ranklog_")
 KEPT = ("RANKLOG_TOKEN", "RANKLOG_DEBUG")
 NONE = -1
+STARTS_MAX = 4
+"""Of an agent that dies again and again."""
 LOOKS, LOOK_S = 100, 0.001
 """How often, and after which pauses, it is looked where an agent that is being started will listen."""
 
@@ -37,15 +39,37 @@ class Claim:
         self._lock = lock
         self._relay = relay
 
+        self._pid = NONE
+        self._starts = 0
+
     def start(self, run_id: str, folder: str, environ: "Mapping[str, str]") -> None:
-        """Start an agent that outlives us, and ends by itself with the job. Raises OSError."""
+        """Start an agent that outlives us, and ends by itself with the job. Raises OSError.
+
+        Lock and socket are kept for one that takes its place: what MLflow's clients say meanwhile, the kernel keeps.
+        """
         try:
             os.set_inheritable(self._lock, True)
             log = agent_log_path(folder, os.uname().nodename)
-            _spawn(_command(run_id, folder, environ), environ, log, self._relay)
-        finally:
-            os.close(self._lock)
-            os.close(self._relay)
+            self._pid = _spawn(_command(run_id, folder, environ), environ, log, self._relay)
+            self._starts += 1
+        except BaseException:
+            self._give_up()
+            raise
+
+    def is_to_be_started_again(self, pid: int, status: int) -> bool:
+        """Whether a child that has ended was the agent, and it was killed. One that always is, is given up."""
+        if pid != self._pid:
+            return False
+        if os.WIFSIGNALED(status) and self._starts < STARTS_MAX:
+            return True
+        self._give_up()
+        return False
+
+    def _give_up(self) -> None:
+        """Let others see to an agent, and clients know that nobody answers."""
+        self._pid = NONE
+        os.close(self._lock)
+        os.close(self._relay)
 
 
 def claim(folder: str) -> Claim | None:
@@ -99,8 +123,8 @@ def _command(run_id: str, folder: str, environ: "Mapping[str, str]") -> "list[st
     return [sys.executable, "-c", START, "agent", *words]
 
 
-def _spawn(command: "list[str]", environ: "Mapping[str, str]", log: str, relay: int) -> None:
-    os.posix_spawn(
+def _spawn(command: "list[str]", environ: "Mapping[str, str]", log: str, relay: int) -> int:
+    return os.posix_spawn(
         command[0],
         command,
         # It is no member of the job, and what the head node says of itself does not hold here.

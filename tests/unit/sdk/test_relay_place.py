@@ -75,6 +75,18 @@ def test_mlflow_is_sent_to_the_relay_by_the_processs_key(tmp_path: Path) -> None
     assert "MLFLOW_RUN_ID" not in told
 
 
+@pytest.mark.parametrize(("more", "shown"), [({}, "s"), ({"MLFLOW_TRACKING_USERNAME": "me"}, None)])
+def test_mlflow_shows_the_users_token_also_to_the_relay_unless_told_otherwise(
+    tmp_path: Path, more: dict[str, str], shown: str | None
+) -> None:
+    listening = relay_place.make(str(tmp_path), os.uname().nodename)
+    try:
+        told = mlflow.environment(str(tmp_path), "0-1-1", "r1", {"RANKLOG_TOKEN": "s", **more})
+    finally:
+        os.close(listening)
+    assert told.get("MLFLOW_TRACKING_TOKEN") == shown
+
+
 @pytest.mark.parametrize(("run_id", "told"), [("r1", "r1"), ("r.1", "0123456789abcdef0123456789abcdef")])
 def test_without_a_relay_mlflow_is_sent_to_the_collector_and_told_of_the_run(
     tmp_path: Path, run_id: str, told: str
