@@ -16,6 +16,7 @@ BENCHES = {
     "verdict_matrix": "the verdicts on jobs of six launchers that break in twelve ways, and their score",
     "top": "`ranklog top` on 1,024 ranks and 2 GB that grow: its first picture, CPU for each look, answers to keys",
     "why": "from asking `ranklog why` of a run of 1,024 ranks with 2 GB of output to its answer",
+    "grep": "finding lines in 2 GB of 1,024 ranks; grep, ripgrep",
     "exec": "start-up of `ranklog exec`; a bare command, python",
 }
 

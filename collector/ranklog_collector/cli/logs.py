@@ -8,30 +8,30 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
 import click
 
+from ranklog_collector.cli.log_diff import show_difference
+from ranklog_collector.cli.log_text import LogText
 from ranklog_collector.cli.output import json_line, json_option, reading_command, root_option, say
+from ranklog_collector.core.line_levels import LEVELS
+from ranklog_collector.reading.context import Context
 from ranklog_collector.reading.fold import Row
 from ranklog_collector.reading.folder import ReadingError, RunFolder
-from ranklog_collector.reading.grep import Pattern, PatternError
-from ranklog_collector.reading.labels import Labels
-from ranklog_collector.reading.lines import Block
+from ranklog_collector.reading.grep import AtLeast, Both, Pattern, PatternError, Wanted
 from ranklog_collector.reading.logs import LogReader
 from ranklog_collector.reading.losses import gap_texts
 from ranklog_collector.reading.rows import Rows, all_blocks, following
 from ranklog_collector.reading.runs import open_run, root_folder
 from ranklog_collector.reading.select import RANKS, Selection, parse_ranks
-from ranklog_collector.reading.text import shown
-from ranklog_collector.reading.times import clock_time, parse_moment
-from ranklog_collector.views.logs import log_line
+from ranklog_collector.reading.text import printable
+from ranklog_collector.reading.times import clock_time, parse_duration, parse_moment
+from ranklog_collector.views.logs import CONTEXT_NS, Levels, log_line
+from ranklog_collector.views.moments import EVENTS, moment
 
 _WRITE_BYTES = 1 << 16
-# Many lines came at one time, and writing a time takes longer than everything else about a line.
-_clock_time = lru_cache(1000)(clock_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,23 @@ class Options:
     tail: int | None
     head: int | None
     follow: bool
-    no_fold: bool
+    fold: str | None
     raw: bool
     times: str
+    level: str | None
+    around: str | None
+    context: str | None
+    before: int | None
+    after: int | None
+    whole: bool
+    diff: tuple[str, str] | None
     as_json: bool
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """How many lines are wanted before and after others."""
+        both = int(self.context) if self.context is not None and self.context.isdecimal() else 0
+        return (both if self.before is None else self.before, both if self.after is None else self.after)
 
 
 def _ranks(context: click.Context, parameter: click.Parameter, value: str | None) -> RANKS:
@@ -83,9 +96,28 @@ def _ranks(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
 @click.option("--head", type=click.IntRange(min=0), metavar="N", help="Only the first N lines.")
 @click.option("-f", "follow", is_flag=True, help="Go on with what comes, until the run ends.")
-@click.option("--no-fold", is_flag=True, help="Show equal lines of several ranks one by one.")
+@click.option("--level", type=click.Choice(LEVELS), help="Only lines that are so grave, or graver.")
+@click.option("--around", metavar="TIME|EVENT", help=f"Only what came around a time, or an event: {EVENTS}.")
+@click.option("-C", "--context", metavar="N|TIME", help="So many lines around each match, or time with --around.  [5s]")
+@click.option("-B", "--before", type=click.IntRange(min=0), metavar="N", help="So many lines before.")
+@click.option("-A", "--after", type=click.IntRange(min=0), metavar="N", help="So many lines after.")
+@click.option("--whole", is_flag=True, help="With --grep: of a traceback show all lines if one matches.")
+@click.option(
+    "--diff",
+    nargs=2,
+    metavar="RANK RANK",
+    help="Where two ranks part ways, numbers aside. `majority` stands for most of the other ranks.",
+)
+@click.option(
+    "--fold",
+    type=click.Choice(["similar", "exact", "none"]),
+    help="Whether lines of several ranks are one row: also if their numbers differ, or if they are equal.  "
+    "[default: similar on a terminal, else exact]",
+)
+@click.option("--no-fold", "fold", flag_value="none", help="The same as --fold none.")
 @click.option("--raw", is_flag=True, help="The bytes as they are: nothing added, folded, collapsed or replaced.")
 @click.option(
+    "-t",
     "--time",
     "times",
     type=click.Choice(["none", "utc", "local", "since"]),
@@ -98,16 +130,18 @@ def _ranks(context: click.Context, parameter: click.Parameter, value: str | None
 def logs(**given: Any) -> None:
     """Show the output of RUN, all ranks in the order of time.
 
-    Equal lines of many ranks are one row ([0-6,8] text), and of a progress bar the last state is shown. With --grep it
-    ends with 1 if no line matches.
+    Equal lines of many ranks are one row ([0-6,8] text), on a terminal also lines whose numbers differ ({least…most}),
+    and of a progress bar the last state is shown. With --grep it ends with 1 if no line matches.
     """
     options = Options(**given)
-    pattern = _pattern(options)
+    _check(options)
+    wanted = _wanted(options)
     folder = open_run(options.run, root_folder(options.root))
-    since, until = _moment(folder, options.since), _moment(folder, options.until)
-    selection = Selection(options.ranks, options.nodes, options.streams, since, until)
+    selection, middle = _selection(folder, options)
+    if options.diff is not None:
+        sys.exit(show_difference(folder, selection, options.diff, options.as_json, options.head))
     threads = 0 if options.follow else len(os.sched_getaffinity(0))
-    reader = LogReader(folder, selection, pattern, options.tail, threads=threads)
+    reader = LogReader(folder, selection, wanted, options.tail, threads=threads, context=_context(options))
     out = _Output()
     if options.follow and not folder.state.has_ended and not folder.is_written:
         say("note: no collector is writing this run at present; waiting for one", err=True)
@@ -115,30 +149,75 @@ def logs(**given: Any) -> None:
         raise ReadingError("no output matches; ranklog ps shows the ranks and nodes, ranklog files the streams")
     count = 0
     with closing(reader):
-        for line in islice(_shown(options, folder, reader, out), options.head):
+        for line in islice(_shown(options, folder, reader, out, middle), options.head):
             out.write(line)
             count += 1
         out.flush()
     for note in [*reader.notes, *chain(*gap_texts(folder.state, reader.sources))]:
         say(f"note: {note}", err=True)
-    if pattern is not None and not count:
+    if wanted is not None and not count:
         sys.exit(1)
 
 
-def _shown(options: Options, folder: RunFolder, reader: LogReader, out: _Output) -> Iterator[bytes]:
+def _shown(
+    options: Options, folder: RunFolder, reader: LogReader, out: _Output, middle: tuple[int, str] | None
+) -> Iterator[bytes]:
+    is_terminal = sys.stdout.isatty()
     is_plain = options.as_json or options.raw
-    colour = not is_plain and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colour = not is_plain and is_terminal and not os.environ.get("NO_COLOR")
     batches = following(folder, reader, out.wait) if options.follow else all_blocks(reader)
-    is_folded = not (is_plain or options.no_fold) and (options.follow or len(reader.sources) > 1)
-    rows = Rows(reader, is_folded, colour, options.raw, options.tail)
+    has_several = options.follow or len(reader.sources) > 1
+    fold = options.fold or ("similar" if is_terminal else "exact")
+    is_grouped = not is_plain and options.around is None and any(options.lines)
+    rows = Rows(
+        reader,
+        not is_plain and has_several,
+        colour,
+        options.raw,
+        options.tail,
+        is_similar=fold == "similar",
+        is_apart=fold == "none",
+        is_grouped=is_grouped,
+    )
     if options.as_json:
-        return (json_line(log_line(folder.run_id, reader.sources[row.streams[0]], row)) for row in rows.of(batches))
+        levels = Levels()
+        return (
+            json_line(log_line(folder.run_id, reader.sources[row.streams[0]], row, levels.of(row.streams[0], row.text)))
+            for row in rows.of(batches)
+        )
     if options.raw:
         return rows.raw(batches, options.head)
-    text = _Text(folder, reader, options.times, colour)
-    if not is_folded and options.head is None and options.tail is None:
+    text = LogText(folder, reader, options.times, colour)
+    if not has_several and options.head is None and options.tail is None and not is_grouped and middle is None:
         return map(text.block, chain.from_iterable(batches))
-    return map(text.line, rows.of(batches))
+    if is_grouped:
+        return _parted(map(text.row, rows.of(batches)))
+    return _marked(rows.of(batches), text, middle)
+
+
+def _parted(groups: Iterator[bytes]) -> Iterator[bytes]:
+    """Put a separator between groups of lines, as grep does."""
+    first = next(groups, None)
+    if first is not None:
+        yield first
+    for group in groups:
+        yield b"--\n" + group
+
+
+def _marked(rows: Iterator[Row], text: LogText, middle: tuple[int, str] | None) -> Iterator[bytes]:
+    """Put a line of our own where a moment was."""
+    for row in rows:
+        if middle is not None and row.time >= middle[0]:
+            yield _mark(middle) + text.row(row)
+            middle = None
+        else:
+            yield text.row(row)
+    if middle is not None:
+        yield _mark(middle)
+
+
+def _mark(middle: tuple[int, str]) -> bytes:
+    return f"-- {clock_time(middle[0])} {printable(middle[1])}\n".encode()
 
 
 class _Output:
@@ -165,46 +244,58 @@ class _Output:
         time.sleep(seconds)
 
 
-class _Text:
-    """Rows as people read them: time, who says it, what."""
-
-    def __init__(self, folder: RunFolder, reader: LogReader, times: str, colour: bool) -> None:
-        self._labels = Labels(reader, colour)
-        self._start_ns = folder.started_ns
-        self._times = times
-        self._colour = colour
-
-    def line(self, row: Row) -> bytes:
-        """One row as a line."""
-        return b"%b%b%b\n" % (self._time(row.time), self._labels.of(row.streams), row.text)
-
-    def block(self, block: Block) -> bytes:
-        """All lines of a block at once."""
-        prefix = self._time(block.time) + self._labels.of([block.stream])
-        text = shown(block.piece.data, self._colour)
-        if prefix:
-            text = prefix + text.removesuffix(b"\n").replace(b"\n", b"\n" + prefix)
-        return text if text.endswith(b"\n") and not prefix else text + b"\n"
-
-    def _time(self, time_ns: int) -> bytes:
-        if self._times == "none":
-            return b""
-        if self._times == "since":
-            return f"{(time_ns - self._start_ns) / 1e9:+.3f} ".encode()
-        if self._times == "utc":
-            return (_clock_time(time_ns, utc=True).replace(" ", "T") + "Z ").encode()
-        return (_clock_time(time_ns) + " ").encode()
+def _check(options: Options) -> None:
+    is_search = options.grep is not None or options.level is not None
+    if options.grep is None and (options.ignore_case or options.invert):
+        raise click.UsageError("-i and -v go with --grep")
+    has_context = options.context is not None or options.before is not None or options.after is not None
+    if has_context and not is_search and options.around is None:
+        raise click.UsageError("-C, -B and -A go with --grep, --level or --around")
+    if options.follow and (has_context or options.around is not None or options.diff is not None):
+        raise click.UsageError("-C, -B, -A, --around and --diff do not go with -f: they look at what is there")
+    if options.raw and any(options.lines):
+        raise click.UsageError("-C, -B and -A do not go with --raw")
+    if options.around is not None and (options.since is not None or options.until is not None):
+        raise click.UsageError("--around does not go with --since and --until")
+    is_number = options.context is None or options.context.isdecimal()
+    if not is_number and options.around is None:
+        raise click.BadParameter(f"{options.context!r} is no number of lines", param_hint="-C")
 
 
-def _pattern(options: Options) -> Pattern | None:
+def _wanted(options: Options) -> Wanted | None:
+    least = None if options.level is None else AtLeast(options.level)
     if options.grep is None:
-        if options.ignore_case or options.invert:
-            raise click.UsageError("-i and -v go with --grep")
-        return None
+        return least
     try:
-        return Pattern(options.grep, options.ignore_case, options.invert)
+        pattern = Pattern(options.grep, options.ignore_case, options.invert)
     except PatternError as error:
         raise click.BadParameter(f"{options.grep!r} is no regular expression: {error}", param_hint="--grep") from error
+    return pattern if least is None else Both(pattern, least)
+
+
+def _context(options: Options) -> Context | None:
+    before, after = (0, 0) if options.around is not None else options.lines
+    is_whole = options.whole or (options.level is not None and not options.raw)
+    return Context(before, after, is_whole, is_parted=options.as_json) if before or after or is_whole else None
+
+
+def _selection(folder: RunFolder, options: Options) -> tuple[Selection, tuple[int, str] | None]:
+    """Which lines are meant; and the moment around which, if there is one."""
+    if options.around is None:
+        since, until = _moment(folder, options.since), _moment(folder, options.until)
+        return Selection(options.ranks, options.nodes, options.streams, since, until), None
+    middle = moment(folder, options.around)
+    if any(options.lines):
+        of_lines = Selection(
+            options.ranks, options.nodes, options.streams, around_ns=middle[0], around_lines=options.lines
+        )
+        return of_lines, middle
+    try:
+        length = CONTEXT_NS if options.context is None else parse_duration(options.context)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="-C") from error
+    since, until = middle[0] - length, middle[0] + length
+    return Selection(options.ranks, options.nodes, options.streams, since, until), middle
 
 
 def _moment(folder: RunFolder, text: str | None) -> int | None:

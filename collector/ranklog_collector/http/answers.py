@@ -182,6 +182,7 @@ class Line(_Answer):
     path: str
     time: str = Field(description="When it was complete.")
     offset: int = Field(description="Of the line in the file.")
+    level: str | None = Field(description="How grave it is, if it says so: debug, info, warning, error, critical.")
     text: str = Field(description="As it is shown: of redraws the last, control characters replaced, no colours.")
 
 

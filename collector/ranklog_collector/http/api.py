@@ -283,12 +283,19 @@ def _add_logs(router: APIRouter, folders: Folders) -> None:
         grep: Annotated[str | None, Query(description="A regular expression of RE2.", max_length=TEXT_MAX)] = None,
         since: Annotated[str | None, Query(description="10m before the end, +90s after the start, or a time.")] = None,
         until: Text = None,
+        level: Annotated[
+            str | None, Query(description="Only lines that are so grave: debug, info, warning, error, critical.")
+        ] = None,
+        around: Annotated[
+            str | None,
+            Query(description="Within 5 s of a time or event: start, end, failure, lost, rank 3.", max_length=TEXT_MAX),
+        ] = None,
         tail: Annotated[int | None, Query(ge=1, le=LINES_MAX, description="Begin with the last so many lines.")] = None,
         limit: Annotated[int, Query(ge=1, le=LINES_MAX)] = logs.LIMIT,
         cursor: Cursor = None,
     ) -> Response:
         """List lines of output, of all ranks in the order of time."""
-        question = logs.Question(rank, tuple(node or ()), tuple(stream or ()), grep, since, until)
+        question = logs.Question(rank, tuple(node or ()), tuple(stream or ()), grep, since, until, level, around)
         with folders.opened(run, latest_marks=False) as (folder, _):
             return JsonAnswer(log_page(folder, question, limit, cursor, tail))
 

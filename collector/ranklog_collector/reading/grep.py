@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import re2
 
+from ranklog_collector.core.line_levels import LEVELS, line_level, suspects
 from ranklog_collector.reading.lines import LINE_BYTES_MAX, Piece, Read
 from ranklog_collector.reading.needles import needles
 from ranklog_collector.reading.text import shown
@@ -24,6 +25,38 @@ _Find = Callable[[int], int]
 
 class PatternError(Exception):
     """A text is no regular expression; the message says why."""
+
+
+class Wanted(Protocol):
+    """Tells which lines are wanted."""
+
+    def passages(self, piece: Piece, read: Read) -> list[Piece]:
+        """Cut the wanted lines out; those that follow one another are together."""
+        raise NotImplementedError
+
+
+class AtLeast:
+    """Lines that say of themselves that they are so grave, or graver."""
+
+    def __init__(self, least: str) -> None:
+        self._levels = frozenset(LEVELS[LEVELS.index(least) :])
+        self._suspects = Pattern(suspects(least), ignore_case=True)
+
+    def passages(self, piece: Piece, read: Read) -> list[Piece]:
+        """See Wanted."""
+        suspected = list(self._suspects.select([piece], read))
+        return [one for one in suspected if line_level(shown(one.data)) in self._levels]
+
+
+class Both:
+    """Lines that are wanted by one and by the other."""
+
+    def __init__(self, one: Wanted, other: Wanted) -> None:
+        self._one, self._other = one, other
+
+    def passages(self, piece: Piece, read: Read) -> list[Piece]:
+        """See Wanted."""
+        return [found for part in self._one.passages(piece, read) for found in self._other.passages(part, read)]
 
 
 class Pattern:

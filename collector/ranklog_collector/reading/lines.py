@@ -111,6 +111,20 @@ def last_lines_start(read: Read, start: int, end: int, count: int) -> int:
     return start
 
 
+def next_lines_end(read: Read, start: int, end: int, count: int) -> int:
+    """Find where the next `count` lines between `start` and `end` end."""
+    while start < end and count > 0:
+        data = read(start, min(65536, end - start))
+        if not data:
+            break
+        at = 0
+        while count > 0 and (newline := data.find(b"\n", at)) >= 0:
+            at = newline + 1
+            count -= 1
+        start += at if count == 0 else len(data)
+    return start
+
+
 def count_lines(read: Read, start: int, end: int) -> int:
     """Count the lines between `start` and `end`, whether or not the last one has its newline."""
     count, last = 0, b"\n"

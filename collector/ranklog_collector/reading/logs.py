@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ranklog_collector.reading.ahead import Ahead
+from ranklog_collector.reading.context import Context, widened
 from ranklog_collector.reading.folder import RunFolder
-from ranklog_collector.reading.grep import Pattern
+from ranklog_collector.reading.grep import Wanted
 from ranklog_collector.reading.lines import (
     Block,
     Piece,
@@ -17,12 +18,14 @@ from ranklog_collector.reading.lines import (
     count_lines,
     last_lines_start,
     line_start,
+    next_lines_end,
     pieces,
     timed,
 )
 from ranklog_collector.reading.merge import merged
 from ranklog_collector.reading.select import Selection, Source, chosen
 from ranklog_collector.reading.state import Stream
+from ranklog_collector.reading.timeline import Moments
 
 BUFFERS_TOTAL = 64 << 20
 BUFFER_MAX, BUFFER_MIN = 1 << 20, 64 << 10
@@ -48,6 +51,7 @@ class LogReader:
     cannot know since when a line has had no end: `silence_s` tells it how long nothing has come. Between two pieces
     `is_due` is asked whether to stop; then `is_cut` is set, and the rest comes the next time.
 
+    With a `context` what is around the lines that match is yielded too, each such group as a block.
     With `threads` a pattern is searched for ahead, in a reading that is final and the only one.
     """
 
@@ -55,7 +59,7 @@ class LogReader:
         self,
         folder: RunFolder,
         selection: Selection,
-        pattern: Pattern | None = None,
+        pattern: Wanted | None = None,
         tail: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         holds_bars: bool = False,
@@ -63,6 +67,7 @@ class LogReader:
         silence_s: Callable[[Stream], float] | None = None,
         is_due: Callable[[], bool] = lambda: False,
         threads: int = 0,
+        context: Context | None = None,
     ) -> None:
         self.notes: dict[str, None] = {}
         self.bars: dict[int, bytes] = {}
@@ -77,6 +82,7 @@ class LogReader:
         self._silence_s = silence_s
         self._is_due = is_due
         self._threads = threads
+        self._context = context
         self._ahead: Ahead[Block] | None = None
         self._sources: dict[int, Source] = {}
         self._revision = -1
@@ -188,14 +194,37 @@ class LogReader:
             start += 1  # the end of a line that was yielded without it
         self._reached[number] = start
         moments = stream.timeline.moments(self._folder.state.clock(stream))
-        pattern = self._pattern
+        source = self._whole(number, pieces(read, start, end, size), is_final)
         try:
-            for piece in self._whole(number, pieces(read, start, end, size), is_final):
-                yield list(timed(number, [piece] if pattern is None else pattern.passages(piece, read), moments))
+            if self._pattern is None:
+                for piece in source:
+                    yield list(timed(number, [piece], moments))
+            else:
+                for found in self._wanted(self._pattern, source, read, start, end):
+                    yield list((self._together if self._is_together else timed)(number, found, moments))
         except _DueError:
             self._move_to(number, self._reached[number])
             raise
         self._move_to(number, self._reached[number])
+
+    def _wanted(
+        self, pattern: Wanted, source: Iterable[Piece], read: Read, start: int, end: int
+    ) -> Iterator[Sequence[Piece]]:
+        found = ((piece.end, pattern.passages(piece, read)) for piece in source)
+        if self._context is None:
+            yield from (pieces for _, pieces in found)
+        else:
+            yield from widened(found, self._context, read, start, end)
+
+    @property
+    def _is_together(self) -> bool:
+        return self._context is not None and not self._context.is_parted
+
+    @staticmethod
+    def _together(number: int, source: Iterable[Piece], moments: Moments) -> Iterator[Block]:
+        for piece in source:
+            first = len(piece.data) if piece.is_abridged else piece.data.find(b"\n") + 1 or len(piece.data)
+            yield Block(number, moments.of(piece.offset + first), piece)
 
     def _has_nothing_new(self, stream: Stream) -> bool:
         position, rewrites = self._positions.get(stream.number, Place(-1, -1))
@@ -215,7 +244,12 @@ class LogReader:
         if until is not None and moments.times and moments.times[-1] > until:
             end = line_start(read, moments.before(until + 1))
         known = self._positions.get(stream.number)
-        if known is not None:
+        around, (before, after) = self._selection.around_ns, self._selection.around_lines
+        if around is not None and known is None:
+            middle = line_start(read, moments.before(around))
+            start = last_lines_start(read, 0, middle, before)
+            end = next_lines_end(read, middle, end, after)
+        elif known is not None:
             start, rewrites = known
             if rewrites != stream.rewrites:
                 start = 0 if stream.snapshot is not None else min(start, stream.size)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+from ranklog_collector.core.passages import BEGINNINGS
 from ranklog_collector.reading.fold import WINDOW_NS, Fold, Row
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.lines import Block
@@ -37,7 +38,11 @@ def following(
 
 
 class Rows:
-    """Makes rows of blocks. `tail` keeps only so many last rows of the first batch."""
+    """Makes rows of blocks. `tail` keeps only so many last rows of the first batch.
+
+    Folded are equal lines, or those that are alike (`is_similar`), or none (`is_apart`): then only lines that belong
+    together are one row. With `is_grouped` a block is one row.
+    """
 
     def __init__(
         self,
@@ -46,8 +51,14 @@ class Rows:
         colour: bool = False,
         is_raw: bool = False,
         tail: int | None = None,
+        is_similar: bool = False,
+        is_apart: bool = False,
+        is_grouped: bool = False,
     ) -> None:
         self._reader = reader
+        self._is_similar = is_similar
+        self._is_apart = is_apart
+        self._is_grouped = is_grouped
         self._is_folded = is_folded
         self._colour = colour
         self._is_raw = is_raw
@@ -55,7 +66,7 @@ class Rows:
 
     def of(self, batches: Iterable[Iterable[Block]], clock: Callable[[], float] = time.monotonic) -> Iterator[Row]:
         """Yield the rows of the batches in turn. A row that others may still join waits for them, but not for ever."""
-        fold = Fold({})
+        fold = Fold({}, is_similar=self._is_similar)
         first = self._tail
         arrivals: deque[tuple[float, int]] = deque()
         for batch in batches:
@@ -91,15 +102,18 @@ class Rows:
         known: object = None
         for block in batch:
             found = lines(block, self._colour, self._is_raw)
+            if self._is_grouped:
+                found = [(found[0][0], b"\n".join([text for _, text in found]))]
             if not self._is_folded:
                 for offset, text in found:
                     yield Row(text, block.time, offset, [block.stream])
                 continue
             sources = self._reader.sources
-            if sources is not known:
+            if sources is not known and not self._is_apart:
                 known = sources
                 fold.learn({number: source.kind for number, source in sources.items() if source.kind is not None})
-            yield from fold.push(block.stream, block.time, found)
+            has_passages = not self._is_grouped and BEGINNINGS.search(block.piece.data) is not None
+            yield from fold.push(block.stream, block.time, found, has_passages)
 
     @staticmethod
     def _flushed(rows: Iterator[Row], fold: Fold) -> Iterator[Row]:

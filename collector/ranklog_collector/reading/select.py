@@ -26,6 +26,9 @@ class Selection:
     """Roles (`stdout`, `launcher`, `log`, …), patterns of paths, or `all`."""
     since_ns: int | None = None
     until_ns: int | None = None
+    around_ns: int | None = None
+    """Of each stream, only `around_lines` before and after this moment."""
+    around_lines: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

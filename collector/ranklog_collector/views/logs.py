@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ranklog_collector.core.line_levels import LEVELS, line_level
+from ranklog_collector.core.passages import Passage, begun
 from ranklog_collector.core.process_files import iso
 from ranklog_collector.reading.fold import Row
 from ranklog_collector.reading.folder import QuestionError, RunFolder
-from ranklog_collector.reading.grep import Pattern, PatternError
+from ranklog_collector.reading.grep import AtLeast, Both, Pattern, PatternError, Wanted
 from ranklog_collector.reading.lines import Block
 from ranklog_collector.reading.logs import LogReader
 from ranklog_collector.reading.merge import lines
@@ -19,9 +21,12 @@ from ranklog_collector.reading.select import Selection, Source, parse_ranks
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.reading.times import parse_moment
 from ranklog_collector.views import cursors
+from ranklog_collector.views.moments import moment
 from ranklog_collector.views.shapes import Json
 
 LIMIT = 1000
+CONTEXT_NS = 5_000_000_000
+"""How far around a moment one looks."""
 ANSWER_BYTES = 8 << 20
 """An answer ends with the line that makes its text longer than this."""
 SEARCH_S = 2.0
@@ -44,6 +49,10 @@ class Question:
     since: str | None = None
     """`10m` before the end, `+90s` after the start, or an ISO 8601 time."""
     until: str | None = None
+    level: str | None = None
+    """Only lines that are so grave, or graver."""
+    around: str | None = None
+    """A time or an event (moments.py): what came within `CONTEXT_NS` of it."""
 
     def selection(self, folder: RunFolder) -> Selection:
         """What that means for a run. Raises QuestionError."""
@@ -55,17 +64,43 @@ class Question:
             )
         except ValueError as error:
             raise QuestionError(str(error)) from error
+        if self.around is not None:
+            middle, _ = moment(folder, self.around)
+            since, until = max(since or 0, middle - CONTEXT_NS), min(until or 1 << 62, middle + CONTEXT_NS)
         return Selection(ranks, self.nodes, self.streams, since, until)
 
-    def pattern(self) -> Pattern | None:
+    def wanted(self) -> Wanted | None:
         """What to search for. Raises QuestionError."""
+        if self.level is not None and self.level not in LEVELS:
+            raise QuestionError(f"{self.level!r} is no level: {', '.join(LEVELS)}")
+        least = None if self.level is None else AtLeast(self.level)
         try:
-            return None if self.grep is None else Pattern(self.grep, is_bounded=True)
+            pattern = None if self.grep is None else Pattern(self.grep, is_bounded=True)
         except PatternError as error:
             raise QuestionError(f"{self.grep!r} is no regular expression of RE2: {error}") from error
+        return Both(pattern, least) if pattern and least else pattern or least
 
 
-def log_line(run_id: str, source: Source, row: Row) -> Json:
+class Levels:
+    """Tells how grave each stream's next line is; of a traceback all lines are as grave as its first one."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, tuple[Passage, str | None]] = {}
+
+    def of(self, stream: int, text: bytes) -> str | None:
+        """See line_level."""
+        passage, level = self._open.get(stream, (None, None))
+        if passage is not None and passage.take(text):
+            return level
+        level = line_level(text)
+        if (passage := begun(text)) is not None:
+            self._open[stream] = passage, level
+        else:
+            self._open.pop(stream, None)
+        return level
+
+
+def log_line(run_id: str, source: Source, row: Row, level: str | None) -> Json:
     """One line."""
     return {
         "run": run_id,
@@ -75,6 +110,7 @@ def log_line(run_id: str, source: Source, row: Row) -> Json:
         "path": source.path,
         "time": _iso(row.time),
         "offset": row.offset,
+        "level": level,
         "text": row.text.decode(errors="replace"),
     }
 
@@ -93,9 +129,11 @@ def log_page(
     are given, each once, in the order of time; what comes late from a node is in a later answer, and a stream's own
     order is never changed. Raises QuestionError.
     """
-    if tail is not None and question.grep is not None:
-        raise QuestionError("tail does not go with grep: what is searched for is found page by page, from the start")
-    began, pattern = clock(), question.pattern()
+    if tail is not None and (question.grep is not None or question.level is not None):
+        raise QuestionError(
+            "tail does not go with grep and level: what is searched for is found page by page, from the start"
+        )
+    began, pattern = clock(), question.wanted()
     reader = LogReader(
         folder,
         question.selection(folder),
@@ -113,7 +151,11 @@ def log_page(
         rows, is_cut = _first(reader, blocks, limit)
     else:
         rows, is_cut = list(deque(_rows(blocks), maxlen=tail)), False
-    found = [log_line(folder.run_id, reader.sources[row.streams[0]], row) for row in rows]
+    levels = Levels()
+    found = [
+        log_line(folder.run_id, reader.sources[row.streams[0]], row, levels.of(row.streams[0], row.text))
+        for row in rows
+    ]
     return {
         "lines": found,
         "cursor": cursors.of_logs(folder.run_id, reader.places),

@@ -141,6 +141,7 @@ def test_logs_as_json_are_lines_with_their_place(run: RunWriter, invoke: Invoke)
             "path": "azureml-logs/70_driver_log_2.txt",
             "time": f"2026-09-21T14:13:2{second}0000000Z",
             "offset": offset,
+            "level": None,
             "text": text,
         }
         for second, offset, text in (("1.25", 0, "epoch 1"), ("2.45", 17, "loss 0.2"))

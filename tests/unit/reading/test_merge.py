@@ -7,6 +7,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ranklog_collector.core.alike import template
 from ranklog_collector.reading.fold import Fold, Row
 from ranklog_collector.reading.lines import Block, Piece
 from ranklog_collector.reading.merge import lines, merged
@@ -65,8 +66,68 @@ def test_unfolding_gives_each_streams_lines_back(streams: list[list[tuple[int, b
     assert all(len(set(row.streams)) == len(row.streams) for row in rows)
 
 
-def fold_texts(*said: tuple[int, int, bytes], window: int = 10) -> list[tuple[list[int], bytes]]:
+PARTS = [
+    b"Traceback (most recent call last):",
+    b'  File "a.py", line 1, in f',
+    b"ValueError: x",
+    b"During handling of the above exception, another exception occurred:",
+    b"",
+    b"loss 1",
+    b"loss 2",
+    b"a",
+]
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(PARTS)), max_size=12), max_size=4),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_what_belongs_together_or_is_alike_is_folded_without_losing_or_turning_a_line(
+    streams: list[list[tuple[int, bytes]]], window: int, is_similar: bool
+) -> None:
+    expected = ordered(streams)
+    fold = Fold(dict.fromkeys(range(len(streams)), "rank"), window, is_similar)
+    rows = folded(merge_lines(expected), fold)
+    for number in range(len(streams)):
+        told = [line for row in rows if number in row.streams for line in row.text.split(b"\n")]
+        said = [line.text for line in expected[number]]
+        if is_similar:
+            assert [template(line.replace("{1…2}".encode(), b"1")) for line in told] == list(map(template, said))
+        else:
+            assert told == said
+    assert all(len(set(row.streams)) == len(row.streams) for row in rows)
+
+
+def test_a_traceback_is_one_row_although_others_speak_in_between() -> None:
+    lines = [b"Traceback (most recent call last):", b"  File", b"ValueError: x", b"next"]
+    said = [(stream, at, text) for at, text in enumerate(lines) for stream in (0, 1)]
+    whole = b"\n".join(lines[:3])
+    assert fold_texts(*said, (2, 1, b"other")) == [([0, 1], whole), ([2], b"other"), ([0, 1], b"next")]
+
+
+def test_a_traceback_that_takes_too_long_is_shown_as_far_as_it_is() -> None:
+    said = [(0, 1, b"Traceback (most recent call last):"), (0, 2, b"  File"), (1, 50, b"a"), (0, 60, b"ValueError: x")]
+    assert fold_texts(*said) == [
+        ([0], b"Traceback (most recent call last):\n  File"),
+        ([1], b"a"),
+        ([0], b"ValueError: x"),
+    ]
+
+
+def test_lines_that_are_alike_are_one_row_and_the_odd_one_stands_alone() -> None:
+    said = [(rank, 1, b"tick 3 took %d ms" % (10 + rank)) for rank in range(64)]
+    said[17] = (17, 1, b"tick 3 failed")
     source = [Line(stream, time, 0, text) for stream, time, text in said]
+    rows = folded(source, Fold(dict.fromkeys(range(64), "rank"), 10, is_similar=True))
+    assert [(len(row.streams), row.text.decode()) for row in rows] == [
+        (63, "tick 3 took {10…73} ms"),
+        (1, "tick 3 failed"),
+    ]
+
+
+def fold_texts(*said: tuple[int, int, bytes], window: int = 10) -> list[tuple[list[int], bytes]]:
+    source = sorted((Line(stream, time, 0, text) for stream, time, text in said), key=lambda line: line.time)
     fold = Fold(dict.fromkeys({line.stream for line in source}, "rank"), window)
     return [(row.streams, row.text) for row in folded(source, fold)]
 

@@ -57,6 +57,7 @@ def test_lines_of_all_ranks_are_in_the_order_of_time_with_their_places(folder: P
         "path": "azureml-logs/70_driver_log_1.txt",
         "time": "2026-09-21T14:13:22.000000000Z",
         "offset": 0,
+        "level": None,
         "text": "c",
     }
     assert answer["lines"][3]["offset"] == 4
