@@ -74,7 +74,7 @@ def of_complaints(case: Case) -> Verdict | None:
     found = suspects(case, pool) if timeouts else None
     if found is not None:
         status = Status.SUSPECT if case.evidence.is_live else Status.FAILED
-        return _hung(case, found, status, "; the others waited for it" if len(found.members) == 1 else "")
+        return _hung(case, found, status, "")
     victims = several([one.member for one in case.complaints], case.evidence.world_size)
     words = f"{victims} say: {complaint.says}, at {clock_text(complaint.moment.latest_ns)} first; of whom is not known"
     return Verdict(
