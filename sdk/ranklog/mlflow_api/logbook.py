@@ -5,6 +5,7 @@ Nothing here waits for a disk that is full or a network that is gone; MlflowErro
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from threading import RLock
 from time import time_ns
@@ -22,6 +23,9 @@ from ranklog.points import line
 from ranklog.run.family_names import child_id
 from ranklog.run.place import Place
 
+EARLIER_BYTES = 1 << 20
+"""Far more than clients may be waiting for at a time."""
+
 
 class Logbook:
     """A process's place in a run. `runs` may be shared by the places of one spool."""
@@ -32,6 +36,8 @@ class Logbook:
         self._is_taken = False
         """Whether somebody has begun the run itself: who begins another one then, begins a child run."""
         self._lock = RLock()
+        self._earlier: frozenset[bytes] | None = None
+        """Lines of an earlier life of whoever writes here, as soon as they are known."""
 
     # ---- runs -------------------------------------------------------------------------------------------------------
 
@@ -87,7 +93,7 @@ class Logbook:
         """Log a value of a metric that has been checked."""
         key, value, timestamp, step = one
         text = line.value(timestamp * lines.NS_PER_MS, key, value, step, None, self._child(run_id))
-        self.place.points.append(text, time_ns())
+        self._append(text)
 
     def log(self, run_id: str, metrics: Sequence[Logged], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Log a batch that has been checked, all or nothing. Raises MlflowError if it changes a parameter."""
@@ -95,7 +101,7 @@ class Logbook:
         if params:
             self._log_params(run_id, params, child)
         for one in lines.of_metrics(metrics):
-            self.place.points.append(line.entry(one["t"], one, run=child), time_ns())
+            self._append(line.entry(one["t"], one, run=child))
         if said := lines.of_tags(tags):
             self._write(said, child)
 
@@ -136,8 +142,27 @@ class Logbook:
             if new:
                 self._write({"param": new}, child)
 
+    def _append(self, text: bytes) -> None:
+        """Write a line of values, unless an earlier life has written it and was killed before it could say so.
+
+        A client that repeats its request says the same to the millisecond; to MLflow that is the same value.
+        """
+        if self._earlier is None:
+            self._earlier = _last_lines(self.place.points.path)
+        if text not in self._earlier:
+            self.place.points.append(text, time_ns())
+
     def _child(self, run_id: str) -> str | None:
         return None if run_id == self.place.run_id else run_id
 
     def _write(self, fields: Mapping[str, object], child: str | None) -> None:
         self.place.tell(fields, run=child)
+
+
+def _last_lines(path: str) -> frozenset[bytes]:
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - EARLIER_BYTES))
+            return frozenset(file.read().splitlines(keepends=True))
+    except OSError:
+        return frozenset()

@@ -80,6 +80,19 @@ def test_a_batch_of_many_moments_is_a_line_a_metric(logbook: Logbook) -> None:
     assert lines(logbook) == [{"t": 5_000_000, "k": "a", "vs": [1.0, 2.0], "ts": [5_000_000, 6_000_000], "ss": [0, 1]}]
 
 
+def test_a_request_that_is_repeated_after_a_kill_is_written_once(logbook: Logbook, tmp_path: Path) -> None:
+    batch = [Metric("a", 1.0, 5, 0), Metric("a", 2.0, 6, 1)]
+    log_metric(logbook, 0.5)
+    logbook.log("r1", batch, {}, {})
+    again = Logbook(logbook.place, SpooledRuns(str(tmp_path), "r1"))
+    log_metric(again, 0.5)
+    again.log("r1", batch, {}, {})
+    assert len(lines(logbook)) == 2
+    log_metric(again, 0.5, step=1)
+    log_metric(again, 0.5, step=1)
+    assert len(lines(logbook)) == 4, "who lives counts what is said"
+
+
 def test_a_parameter_keeps_its_value(logbook: Logbook) -> None:
     logbook.log("r1", (), {"lr": "0.1"}, {})
     logbook.log("r1", (), {"lr": "0.1"}, {})
