@@ -89,6 +89,22 @@ def test_what_c_plus_plus_throws_is_read_in_its_next_line() -> None:
     assert found.match.signature.role is Role.CONSEQUENCE
 
 
+OPENMPI = """[node0:01305] *** An error occurred in MPI_Allreduce
+[node0:01305] *** reported by process [1605304321,1]
+[node0:01305] *** on communicator MPI_COMM_WORLD
+[node0:01305] *** {error}
+[node0:01305] *** MPI_ERRORS_ARE_FATAL (processes in this communicator will now abort,
+"""
+
+
+def test_open_mpi_tells_in_a_later_line_whose_fault_it_is() -> None:
+    (found,) = found_in(OPENMPI.format(error="MPI_ERR_TRUNCATE: message truncated"))
+    assert (found.match.signature.role, found.says) == (Role.ROOT, "had an error in MPI_Allreduce")
+    assert found.text.count("\n") == 4
+    (found,) = found_in(OPENMPI.format(error="MPI_ERR_PROC_FAILED: Process Failure"))
+    assert found.match.signature.role is Role.CONSEQUENCE
+
+
 def test_colours_and_redraws_hide_nothing() -> None:
     (found,) = found_in("  10%\r  20%\r\x1b[31mMemoryError\x1b[0m\n")
     assert found.says == "could not allocate memory"

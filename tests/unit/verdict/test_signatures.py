@@ -43,6 +43,8 @@ def test_names_are_unique() -> None:
         "WARNING: the following arguments are ignored",
         "saved checkpoint to /scratch/error-free.pt",
         "[W1124 15:20:37.7779 socket.cpp:207] [c10d] The hostname of the client socket cannot be retrieved. err=-3",
+        "INFO creating TCPStore on node0:29500",
+        "[W1124 socket.cpp:697] [c10d] The client socket has failed to connect to [localhost]:29500 (errno: 99).",
         "Using 42.1 GiB of 79.2 GiB GPU memory",
     ],
 )

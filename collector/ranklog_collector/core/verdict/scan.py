@@ -10,6 +10,7 @@ from ranklog_collector.core.verdict.signatures import Catalogue, Match, Role
 
 TRACEBACK = "python-traceback"
 TERMINATE = "c++-terminate"
+OPENMPI = "openmpi-error"
 _TRACEBACK_LINES_MAX = 400
 _MESSAGE_LINES_MAX = 12
 """Of an exception's message: the end of one is not marked."""
@@ -96,6 +97,11 @@ def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catal
             what = following.text.partition(b"what():")[2].strip()
             match, says = _better(match, [what], catalogue), f"threw {match.facts.get('type', '')}: {shown(what)}"
             says = match.words or says
+    elif match.signature.name == OPENMPI:
+        lines = _same_message(data, line)
+        end, text = lines[-1].end, b"\n".join(one.text for one in lines)
+        match = _better(match, [one.text for one in lines], catalogue, OPENMPI)
+        says = match.words
     elif match.signature.role is Role.ROOT and not match.words:
         says = f"said: {says}"
     return Found(match, says, shown(text), offset + line.start, offset + end, lines_after=data.count(b"\n", end)), end
@@ -174,19 +180,26 @@ def _is_message(text: bytes, message: list[bytes]) -> bool:
     return len(message) < _MESSAGE_LINES_MAX and not text.startswith(b"Traceback ") and not text.startswith(b"[")
 
 
-def _better(match: Match, message: list[bytes], catalogue: Catalogue) -> Match:
-    """What another signature makes of the message, if one knows it."""
-    if not message:
-        return match
+def _better(match: Match, message: list[bytes], catalogue: Catalogue, known: str = "") -> Match:
+    """What another signature than that which is `known` makes of the message."""
     for line in message:
-        if not line.strip():
-            continue
-        found = catalogue.match(line)
-        if found is not None and found.signature.name not in (TRACEBACK, TERMINATE):
+        found = catalogue.match(line) if line.strip() else None
+        if found is not None and found.signature.name not in (TRACEBACK, TERMINATE, known):
             return found
-        if line is message[0] and not _EXCEPTION.match(line):
+        if line is message[0] and not known and line.strip() and not _EXCEPTION.match(line):
             break
     return match
+
+
+def _same_message(data: bytes, first: _Line) -> list[_Line]:
+    """The lines of one of Open MPI's messages: `[node1:01306] *** …`."""
+    found = [first]
+    prefix = first.text.partition(b"***")[0]
+    for line in _lines_after(data, first.end):
+        if not line.text.startswith(prefix + b"***") or len(found) > _MESSAGE_LINES_MAX:
+            break
+        found.append(line)
+    return found
 
 
 # ---- lines ----------------------------------------------------------------------------------------------------------
