@@ -7,7 +7,7 @@ what is known now, and one that it holds; `learned` tells what has to be renamed
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ranklog_collector.core.names import Claims, address_component, is_address, safe_component, safe_relative
@@ -26,6 +26,7 @@ STACKS = f"{INTERNAL}/stacks"
 REQUESTS = f"{INTERNAL}/requests"
 """What somebody asks of the collector that holds the folder."""
 API_POINTS = f"{METRICS}/api"
+API_FILE = f"{API_POINTS}/1.jsonl"
 """Points that came by REST: no node may have this folder."""
 
 _JOB_WIDE = {
@@ -87,10 +88,12 @@ class Layout:
     _shape: tuple[bool, bool] = (False, False)
     """Several nodes, several ranks: as it was when all paths were last looked at."""
 
-    def place(self, number: int, key: StreamKey) -> str:
-        """Give a new stream its path."""
-        wanted = self._wanted(key)
-        return self.restore(number, key, self._claims.claim(wanted))
+    def place(self, number: int, key: StreamKey, is_anothers: Callable[[str], bool] = lambda _: False) -> str:
+        """Give a new stream its path: none at which there is a file of somebody else's already."""
+        path = self._claims.claim(wanted := self._wanted(key))
+        while is_anothers(path):
+            path = self._claims.claim(wanted)
+        return self.restore(number, key, path)
 
     def restore(self, number: int, key: StreamKey, path: str) -> str:
         """Take over a path that the journal says a stream has."""

@@ -15,7 +15,7 @@ from ranklog_collector.core.assembly import Write
 from ranklog_collector.core.backlog import Collected
 from ranklog_collector.core.event_files import is_event_file
 from ranklog_collector.core.figures import Counters
-from ranklog_collector.core.layout import Renaming, StreamKey
+from ranklog_collector.core.layout import API_FILE, Renaming, StreamKey
 from ranklog_collector.core.presence import Node
 from ranklog_collector.core.run_state import GrowingFile, Listener, Source, Stream
 from ranklog_collector.errors import Refusal, RefusedError
@@ -27,6 +27,8 @@ from ranklog_collector.ingest.writer import Writer
 from ranklog_collector.store.api import Store
 
 TAIL_BYTES = 4096
+UPLOADS = ("outputs/", "children/")
+"""Below these clients of the HTTP API store files."""
 GAPS_MAX = 1000
 """Of one segment."""
 SEGMENTS_PER_STREAM = 10
@@ -342,9 +344,18 @@ class Run:
         if len(state.streams) >= self._streams_max:
             raise RefusedError(Refusal.RESOURCE_EXHAUSTED, f"run {self.run_id} has {self._streams_max} streams already")
         number = state.last_stream + 1
-        path = state.layout.place(number, key)
+        path = state.layout.place(number, key, self._is_uploaded)
         self._record(journal.Stream(number, key.node, key.role, key.process, key.name, path, key.snapshot))
         return state.streams[key]
+
+    def _is_uploaded(self, path: str) -> bool:
+        """Whether somebody has stored a file there by REST, of which the journal knows nothing."""
+        if not path.startswith(UPLOADS):
+            return False
+        try:
+            return self._store.size(API_FILE) is not None and self._store.size(path) is not None
+        except StoreError:  # whoever writes there will see it, too
+            return False
 
     def _is_final(self, source: Source) -> bool:
         """Whether this is a snapshot that is, or is about to become, its stream's file."""

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from ranklog.mlflow_api.errors import UNAVAILABLE, MlflowError
 from ranklog.mlflow_api.statuses import STATES
 from ranklog_collector.core import journal
-from ranklog_collector.core.layout import API_POINTS, JOURNAL
+from ranklog_collector.core.layout import API_FILE, JOURNAL
 from ranklog_collector.reading.folder import API
 
-FILE = f"{API_POINTS}/1.jsonl"
 _OPEN_MAX = 256
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -83,7 +82,7 @@ class Folders:
             os.close(file.descriptor)
 
     def _opened(self, folder: str) -> _File:
-        path = os.path.join(self.root, folder, FILE)
+        path = os.path.join(self.root, folder, API_FILE)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         descriptor = os.open(path, _FLAGS, 0o644)
         size = os.fstat(descriptor).st_size
@@ -99,7 +98,7 @@ class Folders:
 def growth(path: str) -> str:
     """How far a run folder has grown, as a text: another one if there is more, or less, to be read."""
     sizes = []
-    for name in (JOURNAL, FILE):
+    for name in (JOURNAL, API_FILE):
         size = 0
         with suppress(OSError):
             size = os.stat(os.path.join(path, name)).st_size

@@ -15,7 +15,7 @@ import pytest
 
 from ranklog_collector.core import journal
 from ranklog_collector.core.assembly import Refusal as ChunkRefusal
-from ranklog_collector.core.layout import JOURNAL, StreamKey
+from ranklog_collector.core.layout import API_FILE, JOURNAL, StreamKey
 from ranklog_collector.core.run_state import RunState, Source
 from ranklog_collector.errors import RefusedError, StoreUnwritableError
 from ranklog_collector.ingest import publisher, writer
@@ -249,6 +249,22 @@ def test_a_snapshot_survives_a_crash_between_its_line_and_its_rename() -> None:
                 life.append(source, CONTENT + b"x", len(CONTENT), len(CONTENT) + 1)
         assert bytes(left.files["outputs/o"]) == CONTENT
         assert not left.list(".ranklog/incoming")
+
+    run(story())
+
+
+def test_a_file_that_was_stored_by_rest_stays_what_it_is() -> None:
+    async def story() -> None:
+        store = MemoryStore()
+        for path in ("outputs/o", API_FILE):
+            store.append(path, 0, b"by REST")
+        async with Life(store) as life:
+            source = life.open(1, snapshot=True)
+            life.append(source, CONTENT, 0, len(CONTENT))
+            assert life.run.close(source, len(CONTENT), crc32(CONTENT))
+            await life.until(lambda: life.session.confirmed)
+        assert bytes(store.files["outputs/o"]) == b"by REST"
+        assert bytes(store.files["outputs/o_2"]) == CONTENT
 
     run(story())
 
