@@ -18,7 +18,7 @@ from ranklog_collector.core.figures import Counters
 from ranklog_collector.core.layout import API_FILE, Renaming, StreamKey
 from ranklog_collector.core.presence import Node
 from ranklog_collector.core.run_state import GrowingFile, Listener, Source, Stream
-from ranklog_collector.errors import Refusal, RefusedError
+from ranklog_collector.errors import Refusal, RefusedError, StoreError
 from ranklog_collector.ingest.asking import Asked, Asking
 from ranklog_collector.ingest.checked import Greeting
 from ranklog_collector.ingest.publisher import Publisher
