@@ -411,6 +411,27 @@ def test_what_was_said_long_before_the_end_is_not_why() -> None:
     assert (named(found), found.category) == (["rank_0"], Category.EXIT_CODE)
 
 
+def test_who_handled_an_error_and_went_on_is_not_blamed_for_a_later_end() -> None:
+    went_on = (10.2, "\n".join(f"step {number} loss 0.5" for number in range(8, 14)))
+    handled = RAISED.format(error="ValueError: bad record")
+    ended = rank(0, steps(), (10, handled), went_on, end=13, signal=15, asked=12.1)
+    killed = rank(1, steps(), (10, handled), went_on, end=12, signal=9)
+    found = verdict([ended, killed, rank(2, steps(), end=13, signal=15, asked=12.1)])
+    assert (named(found), found.category) == (["rank_1"], Category.KILLED)
+
+
+def test_who_lived_on_for_long_after_an_error_is_not_blamed_for_who_ended_by_itself() -> None:
+    handled = rank(0, steps(), (10, RAISED.format(error="ValueError: bad record")), end=101, signal=15, asked=100.5)
+    found = verdict([handled, rank(1, steps(), end=100, code=3), rank(2, steps(), end=101, signal=15, asked=100.5)])
+    assert (named(found), found.category) == (["rank_1"], Category.EXIT_CODE)
+
+
+def test_who_raised_and_was_ended_soon_after_is_blamed_before_who_ended_by_itself() -> None:
+    slow = rank(0, steps(), (10, RAISED.format(error="ValueError: boom")), end=16, signal=15, asked=15.5)
+    found = verdict([slow, rank(1, steps(), end=15, code=3)])
+    assert (named(found), found.category) == (["rank_0"], Category.EXCEPTION)
+
+
 def test_a_launcher_that_fails_alone_is_unknown() -> None:
     found = verdict([rank(one, (10, "done"), end=11, code=0) for one in range(2)], mpirun(end=12, code=1))
     assert (found.status, found.culprits) == (Status.UNKNOWN, ())

@@ -69,6 +69,31 @@ def test_an_exception_inside_another_ones_traceback_may_be_indented() -> None:
     assert found.says == "raised KeyError: 'rank'"
 
 
+def test_what_a_process_goes_on_saying_after_a_traceback_is_not_its_message() -> None:
+    steps = "step {} loss 0.5\n"
+    text = (
+        steps.format(1) + RAISED.format(error="ValueError: bad record\nin shard 7") + steps.format(2) + steps.format(3)
+    )
+    (found,) = found_in(text)
+    assert found.text.endswith("ValueError: bad record\nin shard 7")
+    assert found.lines_after == 2
+
+
+def test_an_exception_group_is_taken_whole() -> None:
+    group = """  + Exception Group Traceback (most recent call last):
+  |   File "/app/train.py", line 9, in main
+  |     raise ExceptionGroup("loaders", errors)
+  | ExceptionGroup: loaders (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | ValueError: bad record
+    +------------------------------------
+"""
+    (found,) = found_in(group + "step 8\n")
+    assert found.says == "raised ExceptionGroup: loaders (1 sub-exception)"
+    assert found.text == group.rstrip("\n")
+    assert found.lines_after == 1
+
+
 def test_ctrl_c_is_nobodys_fault() -> None:
     (found,) = found_in(RAISED.format(error="KeyboardInterrupt"))
     assert found.match.signature.role is Role.TEARDOWN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ranklog_collector.core.verdict.events import Case, Complaint, Event, Weight
+from ranklog_collector.core.verdict.events import Case, Complaint, Event, Weight, was_asked
 from ranklog_collector.core.verdict.evidence import Machine, Member, Moment
 from ranklog_collector.core.verdict.finding import Category
 from ranklog_collector.core.verdict.launchers import Candidate, confirming, named_only, of_launchers
@@ -49,6 +49,7 @@ def candidates(case: Case) -> list[Candidate]:
 def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
     """Take the first of them that can have been a cause."""
     left = [one for one in found if not _is_in_the_wake(one, case)]
+    left = [one for one in left if not _was_survived(one, left)]
     if not left:
         return None
     earliest = min(left, key=lambda one: one.moment.latest_ns)
@@ -114,6 +115,22 @@ def _is_in_the_wake(one: Candidate, case: Case) -> bool:
         lag = 0 if early_exits(case) else CLOSED_LAG_NS
         return any(two.moment.latest_ns + lag < one.moment.earliest_ns for two in others)
     return False
+
+
+def _was_survived(one: Candidate, others: Iterable[Candidate]) -> bool:
+    """Whether a process lived on for long with its error, and was only asked to end since another ended by itself."""
+    asked = None if one.member is None else one.member.asked
+    if asked is None or one.weight is not Weight.OWN or one.moment.latest_ns + CLEANING_NS > asked.earliest_ns:
+        return False
+    return any(
+        two.member is not None
+        and two.member is not one.member
+        and not was_asked(two.member)
+        and two.member.ended is not None
+        and two.moment.earliest_ns > one.moment.latest_ns + CLEANING_NS
+        and not asked.is_before(two.member.ended)
+        for two in others
+    )
 
 
 def early_exits(case: Case) -> list[Member]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ranklog_collector.core.verdict.signatures import Catalogue, Match, Role
+from ranklog_collector.core.verdict.words import without_numbers
 
 TRACEBACK = "python-traceback"
 TERMINATE = "c++-terminate"
@@ -17,6 +19,9 @@ _MESSAGE_LINES_MAX = 12
 _CHAIN = (b"During handling of the above exception", b"The above exception was the direct cause")
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 _BEGINS = b"Traceback (most recent call last):"
+_GROUP_BEGINS = b"+ Exception Group " + _BEGINS
+_OF_GROUP = re.compile(rb"\s+[|+]")
+_BEFORE_BYTES = 4096
 _EXCEPTION = re.compile(rb"[A-Za-z_][\w.]*(?:: |:$|$)")
 
 
@@ -136,6 +141,7 @@ def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: 
 def _chain(data: bytes, first: _Line) -> tuple[list[_Line], list[list[bytes]]]:
     """Its lines, and for each exception of the chain its message."""
     prefix = _prefix(data, first)
+    said = _said_before(data, first)
     block: list[_Line] = [first]
     messages: list[list[bytes]] = []
     pending: list[_Line] = []
@@ -156,19 +162,34 @@ def _chain(data: bytes, first: _Line) -> tuple[list[_Line], list[list[bytes]]]:
             pending.append(line)
             if len(pending) > 4:
                 break
-        elif not pending and _is_message(text, messages[-1]):
+        elif not pending and _shape(line) not in said and _is_message(text, messages[-1]):
             messages[-1].append(text)
             block.append(line)
         else:
             break
+    if first.text.endswith(_GROUP_BEGINS):
+        block += takewhile(lambda line: _OF_GROUP.match(line.text), _lines_after(data, block[-1].end))
     return block, messages
 
 
 def _prefix(data: bytes, first: _Line) -> bytes:
     """What stands before each line of a traceback, such as a rank; empty if nothing does."""
+    before, group, _ = first.text.partition(_GROUP_BEGINS)
+    if group:
+        return before + b"| "
     prefix = first.text.partition(_BEGINS)[0]
     following = next(_lines_after(data, first.end), None)
     return prefix if following is not None and following.text.startswith(prefix) else b""
+
+
+def _said_before(data: bytes, first: _Line) -> set[str]:
+    """Shapes of the lines before: a process that says such a line again has come back from its exception."""
+    lines = data[max(0, first.start - _BEFORE_BYTES) : first.start].split(b"\n")
+    return {without_numbers(shown(plain(line.rstrip(b"\r")))) for line in lines if line.strip()}
+
+
+def _shape(line: _Line) -> str:
+    return without_numbers(shown(line.text))
 
 
 def _is_chained(pending: list[_Line], prefix: bytes) -> bool:
