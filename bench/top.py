@@ -59,15 +59,18 @@ def main() -> None:
 def _round(folder: str, ranks: int, seconds: float, keys: int) -> Figures:
     with _Terminal(["ranklog", "top", folder]) as terminal:
         first_s = terminal.wait_for(rb"%s processes on" % f"{ranks:,}".encode())
+        first_cpu_s = terminal.cpu_s()
         time.sleep(SETTLE_S)
         cpu_s, written = terminal.cpu_s(), terminal.written
         time.sleep(seconds)
         per_look = 1000 * (terminal.cpu_s() - cpu_s) / seconds
         bytes_per_look = (terminal.written - written) / seconds
-        answers = []
+        answers, cpu_s, began_s = [], terminal.cpu_s(), time.perf_counter()
         for number in range(1, keys + 1):
             answers.append(terminal.press(DOWN, rb"rank %d\b" % number))
             time.sleep(0.13)
+        looks_ms = (time.perf_counter() - began_s) * per_look
+        per_key = (1000 * (terminal.cpu_s() - cpu_s) - looks_ms) / keys
         size_mb = terminal.resident_mb()
         terminal.press(b"m", b"30m")
         time.sleep(SETTLE_S)
@@ -76,9 +79,11 @@ def _round(folder: str, ranks: int, seconds: float, keys: int) -> Figures:
         map_look = 1000 * (terminal.cpu_s() - cpu_s) / (seconds / 3)
     return {
         "first_frame_s": first_s,
+        "first_frame_cpu_s": first_cpu_s,
         "cpu_ms_per_look": per_look,
         "cpu_ms_per_look_of_map": map_look,
         "bytes_drawn_per_look": bytes_per_look,
+        "cpu_ms_per_key": per_key,
         **{f"key_{name}": value for name, value in percentiles(answers).items()},
         "resident_mb": size_mb,
     }

@@ -49,7 +49,7 @@ class Gatherer:
         self._folder = folder
         self._tails = Tails(folder)
         self._state: object = None
-        self._revision = -1
+        self._revision = self._position = -1
         self._files: dict[tuple[str, str], _Files] = {}
         self._views: list[ProcessView] = []
         self._past: deque[_Past] = deque()
@@ -88,10 +88,13 @@ class Gatherer:
         state = self._folder.state
         if state is not self._state:
             self._tails.forget()
-            self._state, self._revision = state, -1
+            self._state, self._revision, self._position = state, -1, -1
         if state.revision != self._revision:
             self._revision = state.revision
             self._files = _files(state.streams.values())
+        if self._folder.position == self._position:
+            return
+        self._position = self._folder.position
         views = processes(state)
         launchers = [view for view in views if view.role == _LAUNCHER and view.is_current]
         self._views = [*current(views), *launchers]
