@@ -60,7 +60,8 @@ def confirming(case: Case, one: Candidate) -> Iterator[Sign]:
 def of_launchers(case: Case) -> list[Candidate]:
     """What launchers and schedulers say that may have been first, and how they ended themselves."""
     roots = [sign for sign in case.launcher_signs if sign.role is Role.ROOT]
-    found = [one for sign in roots if (one := _of_launcher_sign(sign, case)) is not None]
+    told = [one for sign in roots if (one := _of_launcher_sign(sign, case)) is not None]
+    found = [one for place, one in enumerate(told) if not any(_is_of_same(one, other) for other in told[:place])]
     for launcher in case.evidence.launchers:
         if launcher.asked is not None and not _follows_a_failure(launcher.asked, case):
             found.append(Candidate(Weight.JOB, Category.CANCELED, "was asked to end", launcher.asked))
@@ -68,6 +69,11 @@ def of_launchers(case: Case) -> list[Candidate]:
             summary = f"was ended by {launcher.exit}"
             found.append(Candidate(Weight.KILL, Category.KILLED, summary, launcher.ended, launcher))
     return found
+
+
+def _is_of_same(one: Candidate, other: Candidate) -> bool:
+    """Whether both are about one process."""
+    return one.member is not None and one.member is other.member
 
 
 def _follows_a_failure(moment: Moment, case: Case) -> bool:
@@ -92,8 +98,8 @@ def _of_launcher_sign(sign: Sign, case: Case) -> Candidate | None:
     if member.ended is not None:
         moment = min(moment, member.ended, key=lambda one: one.latest_ns)
     own = next((one for one in case.events if one.member is member), None)
-    if own is not None and own.weight is Weight.OWN and own.category is not sign.category:
-        return None  # what it said itself tells more
+    if own is not None and own.weight is Weight.OWN:
+        return None  # what it said itself tells more, and this may be a copy of it
     if any(one.member is member for one in case.complaints):
         return None
     return Candidate(Weight.OWN, sign.category, sign.says, moment, member, quotes=(sign.quote,), error=sign.says)
