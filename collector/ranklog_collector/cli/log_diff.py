@@ -10,7 +10,7 @@ from itertools import islice
 import click
 
 from ranklog_collector.cli.output import json_line, say
-from ranklog_collector.core.alike import Spread
+from ranklog_collector.core.alike import Spread, parts_of
 from ranklog_collector.core.parting import Difference, Parting
 from ranklog_collector.reading.differ import most, parting
 from ranklog_collector.reading.folder import RunFolder
@@ -85,8 +85,8 @@ def _lines(one: Difference, left: int, right: int, is_first: bool) -> Iterator[b
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     both, mine, theirs = (label.ljust(width) for label in labels)
     for text, other in one.common:
-        spread = Spread(text)
-        spread.add(other)
+        spread = Spread(parts_of(text))
+        spread.add(parts_of(other))
         yield f"{both} ".encode() + spread.text() + b"\n"
     yield from _side(mine, one.left, _RED if colours else 0)
     yield from _side(theirs, one.right, _GREEN if colours else 0)

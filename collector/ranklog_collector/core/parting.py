@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from ranklog_collector.core.alike import template
+from ranklog_collector.core.alike import Template, template
 
 WINDOW = 200
 """So many lines one side may have more than the other before they come together again."""
@@ -20,7 +20,7 @@ class Line(NamedTuple):
     """A line and what is left of it without its numbers."""
 
     text: bytes
-    key: bytes
+    key: Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Parting:
 
 def _meeting(one: list[Line], other: list[Line], are_all: bool) -> tuple[int, int] | None:
     """Find after how few lines of each side the two are alike again; `are_all` if nothing follows on either side."""
-    places: dict[bytes, list[int]] = {}
+    places: dict[Template, list[int]] = {}
     for index, line in enumerate(other):
         places.setdefault(line.key, []).append(index)
     best = (len(one), len(other)) if are_all else None

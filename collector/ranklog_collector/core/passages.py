@@ -31,17 +31,16 @@ _KINDS = [
     (rb"ERROR: AddressSanitizer", rb"\s+#\d+ |READ of |WRITE of |SUMMARY: "),
 ]
 _OTHERS = [(re.compile(opener), re.compile(rest)) for opener, rest in _KINDS]
-BEGINNINGS = re.compile(
-    b"|".join(
-        [
-            rb"Traceback \(most recent call last\):",
-            rb"\*\*\* (?:Process received|An error)",
-            *(one for one, _ in _KINDS),
-        ]
-    ),
-    re.MULTILINE,
+_WORDS = (
+    b"(most recent call ",
+    b"*** ",
+    b" panicked at ",
+    b"Fatal Python error",
+    b"Exception",
+    b"Error",
+    b"Caused by:",
+    b"AddressSanitizer",
 )
-"""Found in every text in which a passage begins."""
 
 
 class Passage:
@@ -128,9 +127,14 @@ class _Other(Passage):
         return takes_any or self._rest.match(line) is not None
 
 
+def may_begin(text: bytes) -> bool:
+    """Whether passages may begin in a text; if not, no line of it need be asked."""
+    return any(word in text for word in _WORDS)
+
+
 def begun(line: bytes) -> Passage | None:
     """Begin a passage, if one begins with this line."""
-    if BEGINNINGS.search(line) is None:
+    if not may_begin(line):
         return None
     if (found := _PYTHON.match(line)) is not None:
         return _Python(found["tag"], found["group"] is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ranklog_collector.core.passages import BEGINNINGS, BYTES_MAX, begun
+from ranklog_collector.core.passages import BYTES_MAX, begun, may_begin
 from ranklog_collector.reading.lines import Piece, Read, last_lines_start, line_start, next_lines_end
 from ranklog_collector.reading.text import shown
 
@@ -79,7 +79,7 @@ def _whole(first: int, last: int, read: Read, end: int) -> tuple[int, int]:
     begin = max(0, first - BYTES_MAX)
     begin = line_start(read, begin) if begin else 0
     data = read(begin, min(end, last + BYTES_MAX) - begin)
-    if BEGINNINGS.search(data) is None:
+    if not may_begin(data):
         return first, last
     offset, passage, started, earliest, latest = begin, None, begin, first, last
     for line in data.split(b"\n"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from ranklog_collector.core.alike import template
+from ranklog_collector.core.alike import Template, template
 from ranklog_collector.core.parting import Parting
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.logs import LogReader
@@ -29,7 +29,7 @@ def most(folder: RunFolder, selection: Selection, but: int) -> tuple[int, int, i
     Raises ReadingError if there are no others.
     """
     ranks = {source.rank for source in chosen(folder.state, selection)} - {None, but}
-    alike: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
+    alike: dict[tuple[Template, ...], list[int]] = defaultdict(list)
     for rank in sorted(rank for rank in ranks if rank is not None):
         head = tuple(template(text) for text in islice(_said(folder, selection, rank), HEAD_LINES))
         alike[head].append(rank)

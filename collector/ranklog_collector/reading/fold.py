@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from ranklog_collector.core.alike import Spread, template
+from ranklog_collector.core.alike import Parts, Spread, parts_of, template_of
 from ranklog_collector.core.passages import Passage, begun
 
 WINDOW_NS = 1_000_000_000
@@ -32,8 +32,10 @@ class Row:
     number: int = 0
     spread: Spread | None = None
     """If texts that are alike have joined it."""
-    key: bytes = field(default=b"", compare=False)
+    key: Hashable = field(default=None, compare=False)
     """What texts that may join have in common."""
+    parts: Parts | None = field(default=None, compare=False)
+    """The text taken apart, if texts that are alike may join."""
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ class Fold:
         self._window_ns = window_ns
         self._is_similar = is_similar
         self._rows: deque[Row] = deque()
-        self._open: dict[Hashable, dict[bytes, list[Row]]] = {}
+        self._open: dict[Hashable, dict[Hashable, list[Row]]] = {}
         self._latest: dict[int, int] = {}
         self._unfinished: dict[int, _Unfinished] = {}
         self._count = 0
@@ -76,6 +78,9 @@ class Fold:
         Who knows that none of them begins lines that belong together saves time by saying so.
         """
         complete = self.expire(time)
+        if not (has_passages or self._is_similar or stream in self._unfinished):
+            self._push_plain(stream, time, lines)
+            return complete
         for offset, text in lines:
             unfinished = self._unfinished.get(stream)
             if unfinished is not None:
@@ -89,6 +94,28 @@ class Fold:
             else:
                 self._begin(stream, Row(text, time, offset, [stream]), passage)
         return complete
+
+    def _push_plain(self, stream: int, time: int, lines: Iterable[tuple[int, bytes]]) -> None:
+        """Do what `_add` does for each line, at once: nearly all lines are such lines."""
+        kind = self._kinds.get(stream)
+        table = {} if kind is None else self._open.setdefault(kind, {})
+        latest, count, rows = self._latest.get(stream, 0), self._count, self._rows
+        for offset, text in lines:
+            same = table.get(text)
+            if same is not None:
+                joined = next((row for row in same if row.number > latest), None)
+                if joined is not None:
+                    joined.streams.append(stream)
+                    latest = joined.number
+                    continue
+            latest = count = count + 1
+            row = Row(text, time, offset, [stream], kind, count, None, text)
+            rows.append(row)
+            if same is None:
+                table[text] = [row]
+            else:
+                same.append(row)
+        self._latest[stream], self._count = latest, count
 
     def expire(self, time: int) -> list[Row]:
         """Give out the rows that no line can join any more at `time`."""
@@ -135,16 +162,19 @@ class Fold:
                 self._append(row)
             self._latest[stream] = row.number
             return
-        key = template(row.text) if self._is_similar else row.text
+        key: Hashable = row.text
+        if self._is_similar:
+            row.parts = parts_of(row.text)
+            key = template_of(row.parts)
         table = self._open.setdefault(kind, {})
         same = table.get(key)
         if same is not None and (index := bisect_right(same, latest, key=_number)) < len(same):
             joined = same[index]
             joined.streams.append(stream)
             self._latest[stream] = joined.number
-            if joined.text != row.text or joined.spread is not None:
-                joined.spread = joined.spread or Spread(joined.text)
-                joined.spread.add(row.text)
+            if joined.parts is not None and row.parts is not None and joined.text != row.text:
+                joined.spread = joined.spread or Spread(joined.parts)
+                joined.spread.add(row.parts)
             row.streams = []
             return
         row.kind, row.key = kind, key

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from ranklog_collector.core.passages import BEGINNINGS
+from ranklog_collector.core.passages import may_begin
 from ranklog_collector.reading.fold import WINDOW_NS, Fold, Row
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.lines import Block
@@ -112,7 +112,7 @@ class Rows:
             if sources is not known and not self._is_apart:
                 known = sources
                 fold.learn({number: source.kind for number, source in sources.items() if source.kind is not None})
-            has_passages = not self._is_grouped and BEGINNINGS.search(block.piece.data) is not None
+            has_passages = not self._is_grouped and may_begin(block.piece.data)
             yield from fold.push(block.stream, block.time, found, has_passages)
 
     @staticmethod
