@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 FOLDERS = ("runs", "lightning_logs", "logs", "tb_logs", "tensorboard", "user_logs", "outputs", "output", "results")
 """Where trainers put them below the working folder, as a rule."""
+OUTPUT_FOLDERS = ("runs", "lightning_logs")
+"""Where some put them below the folder that they were told to write to."""
 KEPT_FOLDERS = ("logs", "user_logs", "outputs")
 """These have the same name in the run folder; all else is below logs/."""
 _NAME = re.compile(r"tfevents\.\d+\.(?P<rest>.+)")

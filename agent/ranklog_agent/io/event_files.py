@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
-from ranklog_agent.core.event_files import FOLDERS, is_event_file
+from ranklog_agent.core.event_files import FOLDERS, OUTPUT_FOLDERS, is_event_file
 from ranklog_agent.io.discovery import DEPTH_MAX
 
 RUN_FOLDER = ".ranklog"
 """A folder that has this is a run folder: what is mirrored there is not mirrored again."""
+NEIGHBOURS_MAX = 1000
+"""So many files and folders of a working folder are looked at."""
 SLACK_NS = 1_000_000_000
 """Clocks of file systems lag, and the resolution of some is a second."""
 
@@ -18,11 +21,21 @@ SLACK_NS = 1_000_000_000
 def in_usual_places(working_folders: Mapping[str, int]) -> Iterator[str]:
     """Event files below working folders that were changed since somebody began to work there, in ns since 1970."""
     for folder, since_ns in working_folders.items():
-        for name in FOLDERS:
-            for entry in _files(os.path.join(folder, name), DEPTH_MAX):
+        for place in _places(folder):
+            for entry in _files(place, DEPTH_MAX):
                 with contextlib.suppress(OSError):
                     if entry.stat().st_mtime_ns >= since_ns - SLACK_NS:
                         yield entry.path
+
+
+def _places(folder: str) -> Iterator[str]:
+    for name in FOLDERS:
+        yield os.path.join(folder, name)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in islice(entries, NEIGHBOURS_MAX):
+            if entry.name not in FOLDERS and entry.name[0] != "." and entry.is_dir(follow_symlinks=False):
+                for name in OUTPUT_FOLDERS:
+                    yield os.path.join(entry.path, name)
 
 
 def held_open(pids: Iterable[int]) -> Iterator[str]:

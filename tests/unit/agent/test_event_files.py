@@ -72,6 +72,14 @@ def test_usual_places_are_searched_but_not_run_folders_nor_what_is_old(tmp_path:
     assert found == {f"runs/a/{NAME}", f"lightning_logs/version_0/{NAME}"}
 
 
+def test_what_a_trainer_puts_into_the_folder_that_it_was_told_of_is_found(tmp_path: Path) -> None:
+    for folder in ("my-model/runs/Nov24", "here/lightning_logs/version_0", "my-model/other", ".git/runs"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / NAME).write_bytes(b"")
+    found = {os.path.relpath(path, tmp_path) for path in in_usual_places({str(tmp_path): 0})}
+    assert found == {f"my-model/runs/Nov24/{NAME}", f"here/lightning_logs/version_0/{NAME}"}
+
+
 def test_what_a_process_writes_is_found_anywhere_and_what_it_reads_is_not(tmp_path: Path) -> None:
     (tmp_path / "read.tfevents").write_bytes(b"")
     with open(tmp_path / "written.tfevents", "wb"), open(tmp_path / "read.tfevents", "rb"), open(tmp_path / "x", "wb"):
