@@ -367,6 +367,17 @@ def test_a_process_that_is_alone_has_nobody_else_to_blame() -> None:
     assert (found.status, found.category) == (Status.FAILED, Category.EXCEPTION)
 
 
+def test_who_alone_loses_a_connection_while_all_others_live_lost_it_to_another_program() -> None:
+    error = RAISED.format(error="ConnectionRefusedError: [Errno 111] Connection refused")
+    refused = rank(1, steps(), (10, error), end=10.3, code=1)
+    ended = [rank(one, steps(), end=12, signal=15, asked=11) for one in (0, 2, 3)]
+    found = verdict([refused, *ended])
+    assert (named(found), found.category, found.confidence) == (["rank_1"], Category.EXCEPTION, Confidence.POSSIBLE)
+    assert [one.ranks for one in found.consequences] == [(0, 2, 3)]
+    assert verdict([rank(1, (10, CLOSED.format(peer=PEER)), end=10.3, code=1), *ended]).culprits == ()
+    assert verdict([rank(1, (10, TIMED_OUT), end=10.3, code=1), *ended]).category is not Category.EXCEPTION
+
+
 def test_very_many_ranks_are_counted() -> None:
     found = verdict([rank(one, (10, "x"), end=10, signal=9 if one % 2 else None) for one in range(100)])
     assert found.headline.startswith("50 ranks (1,3,5,")

@@ -79,6 +79,11 @@ def test_what_a_process_goes_on_saying_after_a_traceback_is_not_its_message() ->
     assert found.lines_after == 2
 
 
+def test_a_traceback_may_begin_behind_an_unfinished_line() -> None:
+    (found,) = found_in("....." + RAISED.format(error="ValueError: boom"))
+    assert found.says == "raised ValueError: boom"
+
+
 def test_an_exception_group_is_taken_whole() -> None:
     group = """  + Exception Group Traceback (most recent call last):
   |   File "/app/train.py", line 9, in main

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ranklog_collector.core.verdict.consequences import consequences, wake
 from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of_candidate, of_member
 from ranklog_collector.core.verdict.early import early_exit_behind, ended_early_saying_else, left_early
-from ranklog_collector.core.verdict.events import Case, Weight
+from ranklog_collector.core.verdict.events import Case, Complaint, Weight
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Culprit, Status, Verdict
 from ranklog_collector.core.verdict.first import Choice, early_exits, first_complaint
@@ -88,14 +88,30 @@ def of_complaints(case: Case) -> Verdict | None:
 
 
 def _own_fault(case: Case) -> Verdict | None:
-    """A process that is alone has nobody else to complain of: what it says of a peer is about another program."""
-    if len(case.members) > 1 or case.is_uncaptured or case.complaints[0].member.ended is None:
-        return None
+    """What a process says of a peer is about another program if no process of the job had gone: a data base, say."""
     complaint = case.complaints[0]
+    others = [one for one in case.members if one is not complaint.member]
+    if case.is_uncaptured or complaint.member.ended is None or len(case.complaints) > 1:
+        return None
+    if others and (complaint.is_timeout or not all(_outlived(one, complaint) for one in others)):
+        return None
     summary = raised(complaint.quotes[0].text) or f"ended: {complaint.says}"
     culprits = (of_member(complaint.member, Category.EXCEPTION, summary, complaint.moment, complaint.quotes),)
-    line = headline(case, culprits, False)
-    return Verdict(Status.FAILED, line, Category.EXCEPTION, Confidence.LIKELY, culprits, remarks=tuple(remarks(case)))
+    return Verdict(
+        Status.FAILED,
+        headline(case, culprits, False),
+        Category.EXCEPTION,
+        Confidence.POSSIBLE if others else Confidence.LIKELY,
+        culprits,
+        consequences=wake(case, culprits),
+        remarks=tuple(remarks(case)),
+    )
+
+
+def _outlived(one: Member, complaint: Complaint) -> bool:
+    """Whether a process ended because it was asked to after another had complained, and that not of its node."""
+    is_meant = complaint.peer and complaint.peer in (one.ip, one.hostname)
+    return not is_meant and one.asked is not None and complaint.moment.is_before(one.asked)
 
 
 def of_nothing(case: Case) -> Verdict:
