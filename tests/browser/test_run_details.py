@@ -21,7 +21,12 @@ from tests.support.run_writer import job
 
 RANK = Path(__file__).parents[1] / "programs/notebook_rank.py"
 SHOW = "from ranklog import RunDetails, Workspace\nrun = Workspace({where}).get_run('r1')\nRunDetails(run).show()"
-THREADS = "import threading\nprint([each.name for each in threading.enumerate() if 'ranklog' in each.name])"
+THREADS = """
+import threading, time
+deadline = time.monotonic() + 60
+def ours(): return [each.name for each in threading.enumerate() if "ranklog" in each.name]
+while ours() and time.monotonic() < deadline: time.sleep(0.05)
+print(ours())"""
 
 
 @pytest.fixture(autouse=True)
