@@ -19,6 +19,13 @@ KERAS_3 = (
     "\x1b[1m1875/1875\x1b[0m \x1b[32m━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[37m\x1b[0m \x1b[1m3s\x1b[0m 1ms/step - "
     "accuracy: 0.8793 - loss: 0.4279"
 )
+KERAS_3_EPOCH = (
+    "\r\x1b[1m1/7\x1b[0m \x1b[32m━━\x1b[0m\x1b[37m━━━━━━━━━━━━━━━━━━\x1b[0m \x1b[1m0s\x1b[0m 19ms/step - "
+    f"loss: 2.4619 - mae: 1.2343{chr(8) * 66}"
+    "\r\x1b[1m7/7\x1b[0m \x1b[32m━━━━━━━━━━━━━━━━━━━━\x1b[0m\x1b[37m\x1b[0m \x1b[1m0s\x1b[0m 3ms/step - "
+    "loss: 2.9047 - mae: 1.3746 - val_loss: 2.3242 - val_mae: 1.2433"
+)
+"""As Keras 3.15 writes it."""
 MEGATRON = (
     " [2024-05-01 10:00:00] iteration      100/    1000 | consumed samples:         6400 | elapsed time per iteration "
     "(ms): 1234.5 | learning rate: 1.500000E-04 | global batch size:    64 | lm loss: 7.234567E+00 | loss scale: 1.0 | "
@@ -48,6 +55,7 @@ def said(line: bytes, matcher: Matcher = ALL) -> list[tuple[int | None, dict[str
             None,
             {"loss": 1.2345, "grad_norm": 2.5, "learning_rate": 5e-05, "epoch": 0.3},
         ),
+        (KERAS_3_EPOCH, None, {"loss": 2.9047, "mae": 1.3746, "val_loss": 2.3242, "val_mae": 1.2433}),
         ("{'loss': '1.5', 'learning_rate': '2e-05'}", None, {"loss": 1.5, "learning_rate": 2e-05}),
         (
             "\r 10%|#         | 50/500 [00:01<00:10, 40.0it/s]\r              \r{'eval_loss': 0.5, 'epoch': 1.0}\r",
