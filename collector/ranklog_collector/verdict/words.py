@@ -77,6 +77,7 @@ def _sign(folder: RunFolder, stream: Stream, speaker: str, moments: Moments, fou
         signature.is_launchers,
         found.is_traceback and not found.is_thread,
         found.lines_after,
+        found.has_gone_on,
     )
 
 

@@ -142,6 +142,7 @@ def _heard(name: str, said: Sequence[Said], node: int) -> tuple[list[Sign], tupl
             found.match.signature.is_launchers,
             found.is_traceback,
             found.lines_after,
+            found.has_gone_on,
         )
         for found in scan(data, 0, catalogue())
     ]

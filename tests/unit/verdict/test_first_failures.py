@@ -431,6 +431,20 @@ def test_who_handled_an_error_and_went_on_is_not_blamed_for_a_later_end() -> Non
     assert (named(found), found.category) == (["rank_1"], Category.KILLED)
 
 
+def test_a_single_line_as_before_shows_that_an_error_was_handled() -> None:
+    handled = (10, RAISED.format(error="ValueError: bad record")), (10.2, "step 8 loss 0.5")
+    ended = rank(0, steps(), *handled, end=12, signal=15, asked=11)
+    found = verdict([ended, rank(1, steps(), end=10.8, code=3)])
+    assert (named(found), found.category) == (["rank_1"], Category.EXIT_CODE)
+
+
+def test_who_handled_an_error_and_later_gives_up_is_not_said_to_have_raised_it() -> None:
+    went_on = (10.2, "\n".join(f"step {number} loss 0.5" for number in range(8, 14)))
+    handled = (10, RAISED.format(error="ValueError: bad record"))
+    found = verdict([rank(0, steps(), handled, went_on, (15, "no progress, giving up"), end=15.1, code=1)])
+    assert (named(found), found.category) == (["rank_0"], Category.EXIT_CODE)
+
+
 def test_who_lived_on_for_long_after_an_error_is_not_blamed_for_who_ended_by_itself() -> None:
     handled = rank(0, steps(), (10, RAISED.format(error="ValueError: bad record")), end=101, signal=15, asked=100.5)
     found = verdict([handled, rank(1, steps(), end=100, code=3), rank(2, steps(), end=101, signal=15, asked=100.5)])

@@ -136,7 +136,7 @@ def _counts(member: Member, sign: Sign) -> bool:
     if sign.signature == "command-missing" and member.exit_code not in NO_COMMAND_CODES:
         return False
     if member.ended is None or member.signal in ORDERLY or member.signal == SIGKILL:
-        return sign.lines_after <= LAST_LINES or sign.is_timeout
+        return (sign.lines_after <= LAST_LINES and not sign.has_gone_on) or sign.is_timeout
     crashed = crash_signal(member)
     if crashed is not None and crashed != SIGABRT:
         return sign.role is Role.CONSEQUENCE and sign.lines_after <= LAST_LINES
@@ -144,7 +144,8 @@ def _counts(member: Member, sign: Sign) -> bool:
 
 
 def _is_long_before(sign: Sign, ended: Moment) -> bool:
-    return sign.moment.latest_ns + RECENT_NS < ended.earliest_ns
+    recent = BURST_NS if sign.has_gone_on else RECENT_NS
+    return sign.moment.latest_ns + recent < ended.earliest_ns
 
 
 def _told(member: Member, sign: Sign) -> Event:

@@ -55,6 +55,8 @@ class Sign:
     is_traceback: bool = False
     lines_after: int = 0
     """How many lines came after it in its stream."""
+    has_gone_on: bool = False
+    """Of a traceback: whether the process then said such things as before."""
 
 
 @dataclass(frozen=True, slots=True)

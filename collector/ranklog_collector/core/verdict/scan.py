@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from ranklog_collector.core.verdict.signatures import Catalogue, Match, Role
 from ranklog_collector.core.verdict.words import without_numbers
@@ -39,6 +39,8 @@ class Found:
     is_thread: bool = False
     """Of a traceback: of a thread other than the main one, which does not end a program."""
     lines_after: int = 0
+    has_gone_on: bool = False
+    """Of a traceback: whether such lines follow as the process had said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catal
 
 def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: Catalogue) -> tuple[Found, int]:
     """Take a traceback with all that it is chained to. The first exception of the chain tells what happened."""
-    block, messages = _chain(data, first)
+    said = _said_before(data, first)
+    block, messages = _chain(data, first, said)
     end = block[-1].end
     message = messages[0] if messages else []
     better = _better(match, message, catalogue)
@@ -133,15 +136,15 @@ def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: 
             is_traceback=True,
             is_thread=b"Exception in thread" in before,
             lines_after=data.count(b"\n", end),
+            has_gone_on=any(_shape(line) in said for line in islice(_lines_after(data, end), _MESSAGE_LINES_MAX)),
         ),
         end,
     )
 
 
-def _chain(data: bytes, first: _Line) -> tuple[list[_Line], list[list[bytes]]]:
+def _chain(data: bytes, first: _Line, said: set[str]) -> tuple[list[_Line], list[list[bytes]]]:
     """Its lines, and for each exception of the chain its message."""
     prefix = _prefix(data, first)
-    said = _said_before(data, first)
     block: list[_Line] = [first]
     messages: list[list[bytes]] = []
     pending: list[_Line] = []
