@@ -70,7 +70,7 @@ class GridScreen(Screen[None]):
         self._map = Map((), (), 0, 0)
         self._columns: list[Column] = []
         self._current = 0
-        self._name: str | None = None
+        self._kept: str | None = None
         """The process that the cursor stays on, once somebody has moved it."""
         self._first = 0
 
@@ -96,11 +96,11 @@ class GridScreen(Screen[None]):
         """Show what is new."""
         if not self._is_paused:
             self._frame = frame
-            self._arrange()
+            self._put_in_order()
 
     def on_resize(self, event: events.Resize) -> None:
         """Fill the new size."""
-        self.call_after_refresh(self._arrange)
+        self.call_after_refresh(self._put_in_order)
 
     # ---- keys -------------------------------------------------------------------------------------------------------
 
@@ -134,9 +134,9 @@ class GridScreen(Screen[None]):
     def action_turn_map(self) -> None:
         """Change between table and map."""
         self._is_map = not self._is_map
-        self._name = self._rows[self._current].name if self._rows else None
+        self._kept = self._rows[self._current].name if self._rows else None
         self._first = 0
-        self._arrange()
+        self._put_in_order()
 
     def action_order(self, by: int) -> None:
         """Order by the next column."""
@@ -235,16 +235,16 @@ class GridScreen(Screen[None]):
 
     def _choose(self, choice: Choice) -> None:
         self._choice = choice
-        if self._name is None:
+        if self._kept is None:
             self._current = self._first = 0
-        self._arrange()
+        self._put_in_order()
 
     def _go(self, number: int) -> None:
         self._current = min(max(number, 0), max(0, len(self._rows) - 1))
-        self._name = self._rows[self._current].name if self._rows and self._current else None
+        self._kept = self._rows[self._current].name if self._rows and self._current else None
         self._draw()
 
-    def _arrange(self) -> None:
+    def _put_in_order(self) -> None:
         """Put the rows in order anew; the cursor stays on its process."""
         if self._frame is None or not self.is_mounted:
             return
@@ -256,7 +256,7 @@ class GridScreen(Screen[None]):
         else:
             self._columns = chosen_columns(self._frame.rows, self.size.width)
         places = {row.name: number for number, row in enumerate(self._rows)}
-        kept = places.get(self._name or "", self._current if self._name else 0)
+        kept = places.get(self._kept or "", self._current if self._kept else 0)
         self._current = min(kept, max(0, len(self._rows) - 1))
         self._draw()
 
@@ -297,7 +297,7 @@ class GridScreen(Screen[None]):
                 for number, row in enumerate(seen, self._first)
             ]
         if not self._rows:
-            lines = [plain("nothing matches; esc shows all" if frame.rows else "")]
+            titles, lines = [], [plain("nothing matches; esc shows all" if frame.rows else "")]
         self.query_one("#head", Canvas).draw_all(titles)
         self.query_one("#grid", Canvas).draw(lines)
         self._watcher.see(frozenset(row.name for row in seen))
