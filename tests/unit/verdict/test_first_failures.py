@@ -253,6 +253,14 @@ def test_a_rank_that_failed_long_before_the_time_limit_is_not_forgiven() -> None
     assert named(found) == ["rank_3"]
 
 
+def test_a_traceback_that_a_signal_cut_off_proves_nothing_against_its_process() -> None:
+    said = (10.0, 'Traceback (most recent call last):\n  File "train.py", line 60, in <module>\n')
+    bad = rank(2, steps(), end=10.001, code=3)
+    cut_off = rank(3, steps(), said, end=10.02, signal=15, asked=10.01)
+    found = verdict([bad, cut_off, *victims(0, 1)])
+    assert named(found) == ["rank_2"]
+
+
 def test_a_node_that_is_lost_is_named_with_its_ranks_last_words() -> None:
     lost = [rank(one, (9.5, f"tick {one}"), state="Lost") for one in (2, 3)]
     others = [rank(one, (12, CLOSED.format(peer=PEER)), end=12.5, code=1) for one in (0, 1)]

@@ -5,6 +5,7 @@ What a process says decides between the first two, how it ended decides what els
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from signal import Signals
@@ -26,6 +27,7 @@ RECENT_NS = 120_000_000_000
 """What it said longer before its end, and with more behind it, was dealt with."""
 LAST_LINES = 3
 """A traceback with no more lines behind it is a process's last word, whatever ended it then."""
+_RANK = re.compile(r"\[rank\d+\]: ?")
 USAGE_CODE, NO_COMMAND_CODES = 2, (126, 127)
 
 
@@ -135,12 +137,19 @@ def _counts(member: Member, sign: Sign) -> bool:
         return False
     if sign.signature == "command-missing" and member.exit_code not in NO_COMMAND_CODES:
         return False
+    if member.signal is not None and sign.is_traceback and not _names_an_exception(sign):
+        return False  # it was ended in the middle of saying whose fault it is
     if member.ended is None or member.signal in ORDERLY or member.signal == SIGKILL:
         return (sign.lines_after <= LAST_LINES and not sign.has_gone_on) or sign.is_timeout
     crashed = crash_signal(member)
     if crashed is not None and crashed != SIGABRT:
         return sign.role is Role.CONSEQUENCE and sign.lines_after <= LAST_LINES
     return True
+
+
+def _names_an_exception(sign: Sign) -> bool:
+    last = _RANK.sub("", sign.quote.text.rstrip("\n").rpartition("\n")[2])
+    return not last[:1].isspace() and not last.startswith("Traceback ")
 
 
 def _is_long_before(sign: Sign, ended: Moment) -> bool:
