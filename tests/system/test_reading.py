@@ -144,3 +144,26 @@ def test_colours_and_tables_are_for_terminals(tmp_path: Path) -> None:
     assert "STARTED" in on_terminal("ps", str(run.folder), columns=200)
     piped = subprocess.run([*RANKLOG, "ps", str(run.folder)], capture_output=True, check=True).stdout
     assert b"\x1b" not in piped
+
+
+def test_on_a_terminal_alike_lines_are_one_row_and_grave_ones_have_colours(tmp_path: Path) -> None:
+    run, streams = job(tmp_path / "r", 64)
+    for rank, stream in enumerate(streams):
+        run.write(stream, b"ERROR odd\n" if rank == 17 else b"tick 1 took %d ms\n" % (10 + rank), at=1)
+    run.end()
+    assert on_terminal("logs", str(run.folder), columns=80).replace("\r", "").splitlines() == [
+        "\x1b[1m[0-16,18-63]\x1b[0m tick 1 took {10…73} ms",
+        "\x1b[31m[17]\x1b[0m \x1b[31mERROR odd\x1b[0m",
+    ]
+    piped = subprocess.run([*RANKLOG, "logs", str(run.folder)], capture_output=True, check=True).stdout
+    assert piped.count(b"\n") == 64
+
+
+def test_followed_alike_lines_are_one_row(tmp_path: Path) -> None:
+    run, streams = job(tmp_path / "r", 4)
+    for rank, stream in enumerate(streams):
+        run.write(stream, b"loss 0.%d\n" % (rank + 1), at=1)
+    with collecting(run), started("logs", "-f", "--fold", "similar", str(run.folder)) as process:
+        assert read_line(process.stdout).decode() == "[0-3] loss {0.1…0.4}\n"
+        run.end()
+        assert process.wait(DEADLINE_S) == 0

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _TOKEN = re.compile(
     rb"""
-    (
-        \x1b\[[0-9;:]*m                                             # a colour
-      | \b(?i:steps?|epochs?|iter|iteration|batch|round|tick|line|signal|code|status|errno|error|version|attempt)
-        ["']?[\ =:\#\[(]{1,3}\d[\d,/]*                              # says what, not how much
-      | \.(?:py|cc|cpp|cxx|cu|cuh|c|h|hpp|rs|go|java|jl|f90):\d+    # a line of a program
-      | \b[45]\d\d\b(?=\ [A-Z])                                     # a status of HTTP
+    (?=[\x1b0-9a-fA-F+-])                                         # most of a text is soon passed over
+    (?:
+        ( \x1b\[[0-9;:]*m )                                       # a colour
+      | ( \d{4}-\d\d-\d\d(?:[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)? | \d\d:\d\d:\d\d(?:[.,]\d+)? )
+      | ( 0x[0-9a-fA-F]+
+        | \d+(?:\.\d+){2,}
+        | [0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}
+        | (?:\d(?<!\w\w)(?=\d*[a-f])|[a-f](?<!\w\w)(?=[a-f]*\d))[0-9a-f]{6,63}(?!\w) )
+      | ( (?:[-+](?<=[\s=:(\[,|][-+]))?\d+(?:\.\d+)?(?:[eE][-+]?\d+)? )
     )
-  | (
-        \d{4}-\d\d-\d\d(?:[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?
-      | \d\d:\d\d:\d\d(?:[.,]\d+)?
-    )
-  | (
-        [0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}
-      | 0x[0-9a-fA-F]+
-      | \d+(?:\.\d+){2,}
-      | \b(?=[0-9a-f]*[a-f])(?=[a-f]*\d)[0-9a-f]{7,64}\b
-    )
-  | ( (?:(?<=[\s=:(\[,|])[-+])? \d+(?:\.\d+)?(?:[eE][-+]?\d+)? )
     """,
     re.VERBOSE,
 )
+_SAYS_WHICH = re.compile(
+    rb"""
+      \b(?i:steps?|epochs?|iter|iteration|batch|round|tick|line|signal|code|status|errno|error|version|attempt)
+      ["']?[\ =:\#\[(]{1,3}$
+    | \.(?:py|cc|cpp|cxx|cu|cuh|c|h|hpp|rs|go|java|jl|f90):$     # a line of a program
+    """,
+    re.VERBOSE,
+)
+"""Before a number that says which, not how much."""
 _GROUPS = 5
 """Parts of a text that was split: what stands between, kept, time, name, number; and so on, and what stands last."""
 _KEPT, _TIME, _NUMBER = 1, 2, 4
 _DIGITS_MAX = 300
+_WORD_MAX = 20
 _TO = "…".encode()
 
 Parts = list["bytes | None"]
@@ -39,7 +42,17 @@ Template = tuple[object, ...]
 
 def parts_of(text: bytes) -> Parts:
     """Take a text apart."""
-    return _TOKEN.split(text)
+    parts = _TOKEN.split(text)
+    for index in range(_NUMBER, len(parts), _GROUPS):
+        before = parts[index - _NUMBER]
+        if before and parts[index] is not None and _says_which(before):
+            parts[index - _NUMBER + _KEPT], parts[index] = parts[index], None
+    return parts
+
+
+@lru_cache(4096)
+def _says_which(before: bytes) -> bool:
+    return _SAYS_WHICH.search(before[-_WORD_MAX:]) is not None
 
 
 def template_of(parts: Parts) -> Template:

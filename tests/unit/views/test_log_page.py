@@ -215,12 +215,35 @@ def test_an_answer_is_bounded_in_bytes_too(folder: Path, monkeypatch: pytest.Mon
         (Question(rank="x"), "no list of ranks"),
         (Question(since="yesterday"), "is no time"),
         (Question(until="+"), "is no time"),
+        (Question(level="bad"), "is no level"),
+        (Question(around="never"), "nor an event"),
+        (Question(around="lost"), "no node was lost"),
+        (Question(grep=r"(a)\1"), "RE2"),
     ],
 )
 def test_a_question_that_cannot_be_understood_is_refused(folder: Path, question: Question, words: str) -> None:
     run, _ = job(folder, 1)
     with pytest.raises(QuestionError, match=words):
         page(run, question=question)
+
+
+def test_lines_so_grave_are_found_page_by_page(folder: Path) -> None:
+    run, (first, second) = job(folder, 2)
+    run.write(first, b"fine\nWARNING slow\n", at=1)
+    run.write(second, b"ERROR no\nValueError: bad\n", at=2)
+    assert rest(run, question=Question(level="warning"), limit=2) == [["WARNING slow", "ERROR no"], ["ValueError: bad"]]
+    assert rest(run, question=Question(level="warning", grep="no|fine")) == [["ERROR no"]]
+    assert [line["level"] for line in page(run)["lines"]] == [None, "warning", "error", "error"]
+
+
+def test_lines_around_an_event_are_those_near_it(folder: Path) -> None:
+    run, (first,) = job(folder, 1)
+    for second in (1, 20, 27, 40):
+        run.write(first, b"at %d\n" % second, at=second)
+    run.exit(0, at=24)
+    run.end(at=50)
+    assert texts(page(run, question=Question(around="rank 0"))) == ["at 20", "at 27"]
+    assert texts(page(run, question=Question(around="rank 0", since="+21s"))) == ["at 27"]
 
 
 def test_tail_and_a_search_do_not_go_together(folder: Path) -> None:
