@@ -43,6 +43,13 @@ def control(run: Run, slurm: Slurm, *words: str) -> None:
     run.cluster.hosts.run(0, *words, env=slurm.environment)
 
 
+def is_started_again(run: Run, slurm: Slurm, job: str) -> bool:
+    """Whether both ranks are; Slurm would wait two minutes, and takes no word on that before it has put the job back."""
+    words = ("scontrol", "update", f"JobId={job}", "StartTime=now")
+    run.cluster.hosts.run(0, *words, env=slurm.environment, check=False)
+    return {view.life for view in run.ranks.values()} == {1}
+
+
 def both_tick(run: Run) -> bool:
     return sorted(run.ranks) == [0, 1] and all(len(run.lines(rank)) > 3 for rank in (0, 1))
 
@@ -68,8 +75,7 @@ def test_a_job_that_is_requeued_goes_on_as_the_same_run(run: Run, slurm4: Slurm,
     assert run.state.state == "canceled"
     for agent in run.agents.values():  # as the job's own script would
         agent.start()
-    control(run, slurm4, "scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm would wait two minutes
-    wait_until(lambda: {view.life for view in run.ranks.values()} == {1}, "both ranks have been started again")
+    wait_until(lambda: is_started_again(run, slurm4, job), "both ranks have been started again")
     wait_until(lambda: run.state.state == "completed", "the run has ended anew")
     run.prove()
     lives = [(view.rank, view.life, view.state) for view in run.processes if view.rank is not None]
