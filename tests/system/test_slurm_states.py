@@ -44,7 +44,7 @@ def control(run: Run, slurm: Slurm, *words: str) -> None:
 
 
 def is_started_again(run: Run, slurm: Slurm, job: str) -> bool:
-    """Whether both ranks are; Slurm would wait two minutes, and takes no word on that before it has put the job back."""
+    """Whether both ranks are. Slurm would wait for two minutes, and is deaf until it has put the job back."""
     words = ("scontrol", "update", f"JobId={job}", "StartTime=now")
     run.cluster.hosts.run(0, *words, env=slurm.environment, check=False)
     return {view.life for view in run.ranks.values()} == {1}
