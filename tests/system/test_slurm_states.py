@@ -43,11 +43,12 @@ def control(run: Run, slurm: Slurm, *words: str) -> None:
     run.cluster.hosts.run(0, *words, env=slurm.environment)
 
 
-def is_started_again(run: Run, slurm: Slurm, job: str) -> bool:
-    """Whether both ranks are. Slurm would wait for two minutes, and is deaf until it has put the job back."""
-    words = ("scontrol", "update", f"JobId={job}", "StartTime=now")
-    run.cluster.hosts.run(0, *words, env=slurm.environment, check=False)
-    return {view.life for view in run.ranks.values()} == {1}
+def has_run_again(run: Run, slurm: Slurm, job: str) -> bool:
+    """Whether it has. Slurm would wait for two minutes, and is deaf until it has put the job back."""
+    hosts = run.cluster.hosts
+    hosts.run(0, "scontrol", "update", f"JobId={job}", "StartTime=now", env=slurm.environment, check=False)
+    told = hosts.run(0, "scontrol", "show", "job", job, env=slurm.environment).stdout
+    return "Restarts=1 " in told and "JobState=COMPLETED " in told
 
 
 def both_tick(run: Run) -> bool:
@@ -73,9 +74,9 @@ def test_a_job_that_is_requeued_goes_on_as_the_same_run(run: Run, slurm4: Slurm,
     control(run, slurm4, "scontrol", "requeue", job)
     run.await_end()
     assert run.state.state == "canceled"
-    for agent in run.agents.values():  # as the job's own script would
+    wait_until(lambda: has_run_again(run, slurm4, job), "the job has run again")
+    for agent in run.agents.values():
         agent.start()
-    wait_until(lambda: is_started_again(run, slurm4, job), "both ranks have been started again")
     wait_until(lambda: run.state.state == "completed", "the run has ended anew")
     run.prove()
     lives = [(view.rank, view.life, view.state) for view in run.processes if view.rank is not None]
