@@ -83,10 +83,10 @@ def _broken(
 
 def _tell(table: dict[tuple[str, str], list[Mark]], launchers: Sequence[str]) -> None:
     width = max(map(len, FAILURES)) + 2
-    say("".ljust(width) + "".join(name.ljust(12) for name in launchers))
+    say("".ljust(width) + "".join(name.ljust(14) for name in launchers))
     for failure in FAILURES:
         cells = [" ".join(SIGNS[one] for one in table.get((failure, name), [])) for name in launchers]
-        say(failure.ljust(width) + "".join(cell.ljust(12) for cell in cells))
+        say(failure.ljust(width) + "".join(cell.ljust(14) for cell in cells))
     marks = Counter(one for cell in table.values() for one in cell)
     tell({**machine("verdict_matrix"), "jobs": marks.total(), **{one.value: marks[one] for one in Mark}})
 
