@@ -106,9 +106,10 @@ def test_exec_compares_with_the_bare_command() -> None:
 def test_the_package_lists_its_benches() -> None:
     done = subprocess.run([sys.executable, "-m", "bench"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {line.split()[2].removeprefix("bench.") for line in done.stdout.splitlines()}
+    of_reading = {"grep"}
     of_points = {"log_call", "aggregate", "ingest_points", "mlflow_plugin", "mlflow_server"}
     of_verdicts = {"torchrun_trial", "verdict_matrix", "why", "top"}
-    assert listed == {"throughput", "latency", "idle", "fan_in", "exec"} | of_points | of_verdicts
+    assert listed == {"throughput", "latency", "idle", "fan_in", "exec"} | of_points | of_verdicts | of_reading
 
 
 def test_log_call_measures_a_call_and_says_who_is_not_there() -> None:

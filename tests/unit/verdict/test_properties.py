@@ -105,5 +105,14 @@ def test_the_order_in_which_evidence_is_given_does_not_matter(evidence: Evidence
     assert (first.status, first.category) == (second.status, second.category)
 
 
+def test_of_two_errors_at_one_time_the_lower_ranks_is_told_first() -> None:
+    boom = RAISED.format(error="ValueError: boom")
+    full = RAISED.format(error="OSError: [Errno 28] No space left on device")
+    everyone = [rank(0, (1.0, boom)), rank(1, (1.0, full))]
+    there, back = (judge(job(order, state="failed")) for order in (everyone, everyone[::-1]))
+    assert [one.name for one in there.culprits] == ["rank_0", "rank_1"]
+    assert there == back
+
+
 def _launchers_words(evidence: Evidence) -> list[Any]:
     return [sign for one in evidence.launchers for sign in one.signs]

@@ -20,6 +20,9 @@ from ranklog_collector.core.verdict.next_steps import next_steps
 
 def judge(evidence: Evidence) -> Verdict:
     """Tell why a run is as it is."""
+    # Of events at one time the first in line is told first: who that is must not depend on what was read first.
+    in_order = sorted(evidence.members, key=lambda one: (one.rank is None, one.rank or 0, one.name))
+    evidence = replace(evidence, members=tuple(in_order))
     lives = _lives(evidence)
     verdict = _judge_life(evidence, lives, len(lives) - 1)
     remarks = [*evidence.remarks, *verdict.remarks]
