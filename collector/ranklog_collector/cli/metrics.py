@@ -12,8 +12,8 @@ import click
 from ranklog_collector.cli.output import Column, json_option, print_table, reading_command, root_option, say
 from ranklog_collector.cli.plot import number_text, plot, sparkline
 from ranklog_collector.cli.rows import print_rows, save_rows
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.reading.folder import RunFolder
-from ranklog_collector.reading.processes import ranks_text
 from ranklog_collector.reading.rules import complaint
 from ranklog_collector.reading.runs import open_child, root_folder
 from ranklog_collector.reading.select import RANKS, parse_ranks

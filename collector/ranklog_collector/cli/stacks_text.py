@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ranklog_collector.cli.output import say
-from ranklog_collector.reading.processes import ranks_text
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import clock_time, parse_iso
 from ranklog_collector.views.shapes import Json

@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.core.verdict.finding import Status, Verdict
 from ranklog_collector.launch.leftover import leftover
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.losses import losses
-from ranklog_collector.reading.processes import ProcessView, processes, ranks_text
+from ranklog_collector.reading.processes import ProcessView, processes
 from ranklog_collector.reading.state import RunState, Segment, Stream
 from ranklog_collector.verdict import judge
 

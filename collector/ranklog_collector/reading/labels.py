@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.reading.logs import LogReader
-from ranklog_collector.reading.processes import ranks_text
 from ranklog_collector.reading.select import label
 from ranklog_collector.reading.text import printable
 

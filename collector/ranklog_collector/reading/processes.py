@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from signal import Signals
@@ -91,17 +91,6 @@ def processes(state: RunState) -> list[ProcessView]:
 def current(views: Sequence[ProcessView]) -> list[ProcessView]:
     """Leave out launchers, and what a restart of the job has replaced."""
     return [view for view in views if view.is_current and view.role != "launcher"]
-
-
-def ranks_text(ranks: Iterable[int]) -> str:
-    """Write ranks down as `0-6,8`."""
-    runs: list[list[int]] = []
-    for rank in sorted(set(ranks)):
-        if runs and rank == runs[-1][1] + 1:
-            runs[-1][1] = rank
-        else:
-            runs.append([rank, rank])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def _view(state: RunState, process: Process, streams: list[Stream]) -> ProcessView:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ranklog_collector.core.event_files import is_event_file
-from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes, ranks_text
+from ranklog_collector.core.ranks import ranks_text
+from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes
 from ranklog_collector.reading.state import RunState, Stream
 
 _DEFAULT_ROLES = frozenset({"stdout", "stderr", "launcher_log"})

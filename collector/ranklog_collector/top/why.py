@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.core.verdict.finding import Consequence, Culprit, Quote, Status, Verdict
-from ranklog_collector.reading.processes import ranks_text
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import clock_time, duration_text
 from ranklog_collector.top.spans import Line, Span, harmless, line

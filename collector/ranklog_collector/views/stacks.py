@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ranklog_collector.core.process_files import iso
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.core.stacks import Branch, Frame, Thread
 from ranklog_collector.reading.folder import RunFolder
-from ranklog_collector.reading.processes import ranks_text
 from ranklog_collector.reading.stacks import Snapshot, StackSet
 from ranklog_collector.views.shapes import Json
 

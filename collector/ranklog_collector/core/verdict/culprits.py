@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Machine, Member, Moment
 from ranklog_collector.core.verdict.finding import Category, Culprit, Quote
@@ -16,7 +17,6 @@ from ranklog_collector.core.verdict.words import (
     introduced,
     node_called,
     plural,
-    ranks_text,
     several,
     short,
     span_text,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.core.verdict.finding import Category, Status, Verdict
-from ranklog_collector.core.verdict.words import ranks_text
 
 TAIL_LINES = 50
 

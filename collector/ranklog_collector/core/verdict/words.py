@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.core.verdict.evidence import Machine, Member
 from ranklog_collector.core.verdict.finding import Culprit
 
@@ -14,17 +15,6 @@ _RANKS_MAX = 50
 _SUMMARY_MAX = 200
 _LAST_NS = 253_402_300_799_000_000_000 - 86_400_000_000_000
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+")
-
-
-def ranks_text(ranks: Iterable[int]) -> str:
-    """Write ranks down as `0-6,8`."""
-    runs: list[list[int]] = []
-    for rank in sorted(set(ranks)):
-        if runs and rank == runs[-1][1] + 1:
-            runs[-1][1] = rank
-        else:
-            runs.append([rank, rank])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def short_ranks(ranks: Sequence[int]) -> str:

@@ -6,7 +6,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ranklog_collector.reading.processes import ranks_text
+from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import bytes_text, clock_time
 from ranklog_collector.top.frame import Frame, Row
