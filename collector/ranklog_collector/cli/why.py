@@ -93,7 +93,7 @@ class _Page:
     def _print_quotes(self, culprit: Culprit) -> None:
         for quote in culprit.quotes:
             self._print_quote(quote, "{} said" if quote.process else "evidence")
-        if not culprit.quotes:
+        if not culprit.has_said_why:
             for quote in culprit.last_words:
                 self._print_quote(quote, "last words of {}" if quote.process else "last words")
 

@@ -40,6 +40,22 @@ def test_the_verdict_comes_first_and_then_what_proves_it(tmp_path: Path) -> None
     assert lines[-1] == f"  ranklog logs {run.folder} --rank 0 --tail 50"
 
 
+def test_a_launchers_words_do_not_stand_for_the_culprits_own(tmp_path: Path) -> None:
+    run, (first, second) = job(tmp_path / "r", 2)
+    key = run.rank(None, role="launcher", argv=["mpirun"])
+    own_log = run.stream("azureml-logs/70_mpi_log.txt", role="launcher_log", process=key)
+    run.write(first, b"step 1\n", at=5)
+    run.write(second, b"the licence has expired\n", at=5)
+    run.exit(1, at=6, code=3)
+    run.write(own_log, b"first process to do so was:\n\n  Process name: [[24497,1],1]\n", at=6.2)
+    run.exit(0, at=6.5, code=None, signal=15)
+    run.end("failed")
+    lines = run_why(run.folder).output.splitlines()
+    assert lines[0].startswith("rank 1 (pid 101) exited with code 3 at ")
+    assert "  |   Process name: [[24497,1],1]" in lines
+    assert "  | the licence has expired" in lines
+
+
 def test_nothing_in_it_plays_with_a_terminal(tmp_path: Path) -> None:
     run, (first, _) = job(tmp_path / "r", 2)
     run.write(first, RAISED.format(error="ValueError: \x1b]0;title\x07 \x9b2J \r evil").encode(), at=5)

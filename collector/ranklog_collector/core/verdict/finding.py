@@ -107,6 +107,11 @@ class Culprit:
     last_words: tuple[Quote, ...] = ()
     """What it said last, if that is not among the quotes."""
 
+    @property
+    def has_said_why(self) -> bool:
+        """Whether a quote is in its own words, not only in a launcher's."""
+        return any(quote.process == self.name for quote in self.quotes)
+
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
