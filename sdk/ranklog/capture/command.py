@@ -6,12 +6,14 @@ from time import time_ns
 from ranklog.capture import descriptors
 from ranklog.capture.child import Child, become
 from ranklog.capture.descriptors import STDERR, STDOUT
+from ranklog.capture.hand import Hand
 from ranklog.capture.heir import Heir
 from ranklog.capture.inbox import Dispositions
 from ranklog.capture.oom import Memory
 from ranklog.capture.options import HELP, USAGE, UsageError, parse
 from ranklog.capture.plan import Plan
 from ranklog.capture.record import FILES, ended
+from ranklog.capture.source import GULP_BYTES
 from ranklog.capture.tape import Tape
 from ranklog.capture.terminal import WINDOW, open_raw, window_of
 from ranklog.capture.witness import Witness
@@ -110,6 +112,7 @@ class Capture:
         window = window_of(STDOUT)
         terminals = [open_raw(window or WINDOW) for _ in plan.kinds]
         self.ours = [ours for ours, _ in terminals]
+        self.hands = [Hand(GULP_BYTES, len(kinds)) for kinds in plan.kinds]
         self._theirs = [theirs for _, theirs in terminals]
         outputs = self._theirs[0], self._theirs[-1]
         start_ns = time_ns()

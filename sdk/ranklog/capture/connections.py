@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 def connect(capture: "Capture") -> list[Source]:
     """Connect what a capture has open with our own stdout and stderr, unless these are to get nothing."""
     sources = []
-    for ours, kinds, number in zip(capture.ours, capture.kinds, (STDOUT, STDERR), strict=False):
+    channels = zip(capture.ours, capture.hands, capture.kinds, (STDOUT, STDERR), strict=False)
+    for ours, hand, kinds, number in channels:
         tapes = [capture.tapes[kind] for kind in kinds]
         console = None if capture.is_quiet else Console(Outlet(number), tapes[0])
-        sources.append(Source(ours, tapes, console))
+        sources.append(Source(ours, hand, tapes, console))
     return sources

@@ -24,6 +24,8 @@ def finish(capture: "Capture", status: int | None) -> None:
     for tape in capture.tapes.values():
         tape.catch_up()
     sources = connect(capture)
+    for source in sources:
+        source.take_over(monotonic())
     _drain(sources)
     if status is not None or _has_died(capture.child.pid):
         # It died with us: the kernel sends it SIGKILL then.

@@ -1,12 +1,11 @@
 """A terminal of the command, seen from our end."""
 
-import os
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ranklog.capture.console import Console
+    from ranklog.capture.hand import Hand
     from ranklog.capture.tape import Tape
 
 TTY_FULL_BYTES = 4095
@@ -23,8 +22,9 @@ STALLED_S = 1.0
 class Source:
     """One terminal of the child, the tapes that its output goes to, and where the launcher gets its copy."""
 
-    def __init__(self, ours: int, tapes: "Sequence[Tape]", console: "Console | None") -> None:
+    def __init__(self, ours: int, hand: "Hand", tapes: "Sequence[Tape]", console: "Console | None") -> None:
         self.ours = ours
+        self._hand = hand
         self.tapes = tapes
         self.console = console
         self.is_open = True
@@ -36,25 +36,30 @@ class Source:
             return False
         for tape in self.tapes:
             tape.append(data, now_s)
+        self._hand.empty()
         if self.console is not None:
             if len(data) >= TTY_FULL_BYTES:
                 self.console.flooded_s = now_s
             self.console.pump(now_s)
         return True
 
+    def take_over(self, now_s: float) -> None:
+        """Write what somebody has read who was killed before it was written."""
+        for index, tape in enumerate(self.tapes):
+            tape.append(self._hand.left(index, tape.written), now_s)
+
     def _gulp(self) -> bytes:
-        parts: list[bytes] = []
+        hand = self._hand
+        hand.open([tape.written for tape in self.tapes])
         try:
-            while len(parts) * TTY_FULL_BYTES < GULP_BYTES:
-                part = os.read(self.ours, GULP_BYTES)
-                if not part:
+            while hand.room >= TTY_FULL_BYTES:
+                count = hand.take(self.ours)
+                if not count:
                     self.is_open = False
-                    break
-                parts.append(part)
-                if len(part) < TTY_FULL_BYTES:
+                if count < TTY_FULL_BYTES:
                     break
         except BlockingIOError:
             pass
         except OSError:  # nobody has the other end open any more
             self.is_open = False
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return hand.content()

@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from ranklog.capture import relay
+from ranklog.capture.hand import Hand
 from ranklog.capture.relay import Relay
-from ranklog.capture.source import Source
+from ranklog.capture.source import GULP_BYTES, Source
 from ranklog.capture.tape import Tape
 from ranklog.capture.terminal import WINDOW, open_raw
 
@@ -61,7 +62,9 @@ def test_last_words_are_taken_however_late_it_is(
     ours, theirs = terminal
     clock(seconds)
     silent, _ = os.pipe()
-    serving = Relay(cast(Any, EndedChild()), [Source(ours, [tape], None)], cast(Any, Inbox(silent)), None, 0)
+    serving = Relay(
+        cast(Any, EndedChild()), [Source(ours, Hand(GULP_BYTES, 1), [tape], None)], cast(Any, Inbox(silent)), None, 0
+    )
     os.write(theirs, b"last words\n")
     serving.drain()
     assert Path(tape.path).read_bytes() == b"last words\n"
