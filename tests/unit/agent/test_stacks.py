@@ -55,8 +55,12 @@ Thread 1 (Thread 0x7fdbb7ed3740 (LWP 8544) "rankc"):
 """
 
 
-def is_there(condition: object) -> bool:
-    return bool(condition)
+def await_sleep(pid: int) -> None:
+    """Wait until a process does what it will do for the rest of its life."""
+    deadline = time.monotonic() + 30
+    while "nanosleep" not in Path(f"/proc/{pid}/wchan").read_text():
+        assert time.monotonic() < deadline, "it does not sleep"
+        time.sleep(0.01)
 
 
 # ---- what tools say -------------------------------------------------------------------------------------------------
@@ -173,6 +177,7 @@ def waiting(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
+    await_sleep(process.pid)
     yield process
     process.kill()
     process.communicate()
@@ -245,9 +250,7 @@ def test_gently_nobody_is_sent_a_signal(
 @pytest.fixture
 def asleep() -> Iterator[int]:
     with subprocess.Popen(["sleep", "1000"]) as process:
-        deadline = time.monotonic() + 30
-        while not is_there(stacks._read(f"/proc/{process.pid}/comm") == "sleep\n") and time.monotonic() < deadline:
-            time.sleep(0.01)
+        await_sleep(process.pid)
         yield process.pid
         process.kill()
 
