@@ -19,6 +19,7 @@ TAIL_BYTES = 64 << 10
 DEEP_BYTES = 4 << 20
 """Of a process that ended badly, if its last words do not tell why."""
 QUOTE_BYTES_MAX = 4000
+LINE_END_BYTES = 1024
 READING_NS = 150_000_000
 """An agent sees bytes at most so long after they were written, unless the machine is very busy."""
 SIGHTINGS_MAX = 200
@@ -48,7 +49,8 @@ def words_of(
     except OSError:
         return Words(stream, (), None, None, moments)
     if start:
-        newline = data.find(b"\n") + 1
+        # Of an unfinished line the end remains: an error may be glued to it.
+        newline = max(0, data.find(b"\n") + 1 - LINE_END_BYTES)
         start, data = start + newline, data[newline:]
     found = scan(data, start, catalogue)
     signs = tuple(_sign(folder, stream, speaker, moments, one) for one in found)

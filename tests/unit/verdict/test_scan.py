@@ -79,6 +79,29 @@ def test_what_a_process_goes_on_saying_after_a_traceback_is_not_its_message() ->
     assert found.lines_after == 2
 
 
+def test_lines_that_count_on_after_an_error_are_work_that_goes_on() -> None:
+    count = "".join(f"step {number} loss 0.5\n" for number in range(5))
+    for error in (RAISED.format(error="ValueError: bad record\nin shard 7"), "CUDA out of memory. Retrying\n"):
+        (found,) = found_in(error + count)
+        assert found.has_gone_on
+        assert found.text == error.rstrip("\n")
+
+
+def test_the_rest_of_an_error_is_no_work() -> None:
+    frames = "".join(f"#{number}  0x7f5d2b{number}1 in ???\n" for number in range(5))
+    sizes = "".join(f"\tsize mismatch for layer.{number}\n" for number in range(5))
+    for error in ("Fortran runtime error: End of file\n" + frames, RAISED.format(error="RuntimeError: bad\n" + sizes)):
+        assert not found_in(error)[0].has_gone_on
+    closed = "RuntimeError: [gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.77.0.11]:{}\n"
+    assert not any(found.has_gone_on for found in found_in("".join(map(closed.format, range(5)))))
+
+
+def test_an_error_at_the_end_of_a_very_long_line_is_found() -> None:
+    (found,) = found_in("x" * 100_000 + RAISED.format(error="ValueError: boom"))
+    assert found.says == "raised ValueError: boom"
+    assert len(found.text) < 2000
+
+
 def test_a_traceback_may_begin_behind_an_unfinished_line() -> None:
     (found,) = found_in("....." + RAISED.format(error="ValueError: boom"))
     assert found.says == "raised ValueError: boom"

@@ -9,7 +9,7 @@ from ranklog_collector.core.verdict.culprits import headline, of_member
 from ranklog_collector.core.verdict.events import Case, Weight
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Status, Verdict
-from ranklog_collector.core.verdict.first import Choice
+from ranklog_collector.core.verdict.first import Choice, may_be_a_victims
 from ranklog_collector.core.verdict.remarks import before_the_others, remarks
 from ranklog_collector.core.verdict.words import without_numbers
 
@@ -34,11 +34,15 @@ def left_early(case: Case, early: Sequence[Member], confidence: Confidence, stat
 
 def early_exit_behind(case: Case, choice: Choice) -> Verdict | None:
     """One had ended with 0, and then all the others failed in the same way: it is what they failed of."""
-    done = [one for one in case.completed if one.ended is not None and one.ended.is_before(choice.first[0].moment)]
+    first = choice.first[0].moment
+    done = [one for one in case.completed if one.ended is not None]
+    failed = [one for one in case.events if one.weight <= Weight.MUTE]
+    errors = {without_numbers(one.error) for one in failed}
+    asked = sum(one.weight is Weight.ORDERLY for one in case.events)
     others = len(case.members) - len(done)
-    errors = {without_numbers(one.error) for one in case.events if one.weight is Weight.OWN}
-    failed = sum(one.weight is Weight.OWN for one in case.events)
-    if len(done) != 1 or others < 2 or len(errors) != 1 or failed + len(case.complaints) < others or failed == 1:
+    if len(done) != 1 or len(failed) < 2 or len(errors) != 1 or len(failed) + len(case.complaints) + asked < others:
+        return None
+    if not all(map(may_be_a_victims, choice.first)) or first.is_before(done[0].ended):
         return None
     return left_early(case, done, Confidence.POSSIBLE)
 

@@ -60,6 +60,8 @@ class Event:
     quotes: tuple[Quote, ...] = ()
     error: str = ""
     """What it has in common with events of the same kind: its error, without numbers."""
+    complained: Moment | None = None
+    """When it then said that it was failed by others: what it had said before may have been dealt with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ def complaint_of(member: Member, sign: Sign) -> Complaint:
 def decisive(member: Member) -> Sign | None:
     """The sign that tells why a process ended: of its last burst, the first that says what broke here, else there."""
     signs = [one for one in member.signs if one.role in (Role.ROOT, Role.CONSEQUENCE)]
+    # What a process went on working after was dealt with, unless there is nothing else.
+    signs = [one for one in signs if not one.has_gone_on or one.lines_after <= LAST_LINES] or signs
     if not signs:
         return None
     burst = [one for one in signs if one.moment.latest_ns >= signs[-1].moment.latest_ns - BURST_NS]
@@ -125,15 +129,16 @@ def signal_name(number: int) -> str:
 
 
 def was_asked(member: Member) -> bool:
-    """Whether somebody had wanted it to end before it did."""
-    return member.asked_signal is not None or member.signal in ORDERLY
+    """Whether somebody had wanted it to end before it did; a shell in between tells of it by its code."""
+    of_shell = (member.exit_code or 0) - SHELL_SIGNALS
+    return member.asked_signal is not None or member.signal in ORDERLY or of_shell in ORDERLY
 
 
 def _counts(member: Member, sign: Sign) -> bool:
     """Whether a sign tells of the end; what was said long before may have been dealt with."""
     if member.exit_code == 0 and not member.signal:
         return False
-    if member.ended is not None and sign.lines_after > LAST_LINES and _is_long_before(sign, member.ended):
+    if member.ended is not None and sign.lines_after > LAST_LINES and _was_dealt_with(sign, member.ended):
         return False
     if sign.signature == "command-missing" and member.exit_code not in NO_COMMAND_CODES:
         return False
@@ -147,14 +152,13 @@ def _counts(member: Member, sign: Sign) -> bool:
     return True
 
 
+def _was_dealt_with(sign: Sign, ended: Moment) -> bool:
+    return sign.has_gone_on or sign.moment.latest_ns + RECENT_NS < ended.earliest_ns
+
+
 def _names_an_exception(sign: Sign) -> bool:
     last = _RANK.sub("", sign.quote.text.rstrip("\n").rpartition("\n")[2])
     return not last[:1].isspace() and not last.startswith("Traceback ")
-
-
-def _is_long_before(sign: Sign, ended: Moment) -> bool:
-    recent = BURST_NS if sign.has_gone_on else RECENT_NS
-    return sign.moment.latest_ns + recent < ended.earliest_ns
 
 
 def _told(member: Member, sign: Sign) -> Event:
@@ -162,7 +166,19 @@ def _told(member: Member, sign: Sign) -> Event:
     if asked is not None and asked.is_before(sign.moment):
         # It was told to end, and said this in ending.
         return Event(member, Weight.ORDERLY, Category.KILLED, _by_signal(member), asked, (sign.quote,))
-    return Event(member, Weight.OWN, sign.category, sign.says, _own_moment(member, sign), (sign.quote,), sign.says)
+    moment, complained = _own_moment(member, sign), _complained_after(member, sign)
+    return Event(member, Weight.OWN, sign.category, sign.says, moment, (sign.quote,), sign.says, complained)
+
+
+def _complained_after(member: Member, sign: Sign) -> Moment | None:
+    return next(
+        (
+            one.moment
+            for one in member.signs
+            if one.role is Role.CONSEQUENCE and not one.has_gone_on and one.quote.offset > sign.quote.offset
+        ),
+        None,
+    )
 
 
 def _own_moment(member: Member, sign: Sign) -> Moment:

@@ -56,7 +56,7 @@ class Sign:
     lines_after: int = 0
     """How many lines came after it in its stream."""
     has_gone_on: bool = False
-    """Of a traceback: whether the process then said such things as before."""
+    """Whether the process then went on with its work, as its lines show."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from ranklog_collector.core.verdict.events import Case, Complaint, Event, Weight
 from ranklog_collector.core.verdict.evidence import Machine, Member, Moment
 from ranklog_collector.core.verdict.finding import Category
 from ranklog_collector.core.verdict.launchers import Candidate, confirming, named_only, of_launchers
+from ranklog_collector.core.verdict.words import without_numbers
 
 SILENCE_NS = 3_000_000_000
 """A node is called lost when it has said nothing for so long."""
@@ -18,6 +20,7 @@ CLOSED_LAG_NS = 1_000_000_000
 """That a process was killed may be noticed so much later than its peers complain: the one who notices is busy too."""
 CLEANING_NS = 30_000_000_000
 """A process may take so long from closing its connections to its end."""
+_ENDS_OF_VICTIMS = frozenset((Category.EXCEPTION, Category.EXIT_CODE, Category.CRASH, Category.COLLECTIVE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,18 @@ def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
     """Take the first of them that can have been a cause."""
     left = [one for one in found if not _is_in_the_wake(one, case)]
     left = [one for one in left if not _was_survived(one, left)]
+    left = [one for one in left if not _was_dealt_with(one, left)]
     if not left:
         return None
     earliest = min(left, key=lambda one: one.moment.latest_ns)
+    if (odd := unlike_the_others(left, earliest)) is not None:
+        return Choice((odd,), tuple(one for one in found if one is not odd), was_close=True)
     tied = [one for one in left if not earliest.moment.is_before(one.moment)]
     weight = min(one.weight for one in tied)
     first = [one for one in tied if one.weight == weight]
+    if all(map(may_be_a_victims, first)):
+        # It may be how a lost peer is told of, and the one that ended without a word the peer.
+        first += [one for one in tied if one.weight in (Weight.MUTE, Weight.KILL) and one not in first and _alone(one)]
     lead = min(first, key=lambda one: one.moment.latest_ns)
     first = [one for one in first if not lead.moment.is_before(one.moment)]
     if weight is Weight.JOB:
@@ -68,11 +77,56 @@ def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
 
 def _narrowed(case: Case, tied: list[Candidate]) -> list[Candidate]:
     """Of several that are tied those that were not killed in whole groups, and of these whom a launcher has named."""
-    alone = [one for one in tied if one.member is None or not one.member.was_exec_killed] or tied
+    alone = [one for one in tied if _alone(one)] or tied
     if len({one.moment.node for one in alone}) > 1:
         return alone  # a launcher hears of its own node's ranks sooner
     named = [one for one in alone if any(True for _ in confirming(case, one))]
     return named or alone
+
+
+def unlike_the_others(left: Sequence[Candidate], earliest: Candidate) -> Candidate | None:
+    """The only one that ended otherwise than all those that ended in one and the same way at about the same time.
+
+    What several do at once has one cause, and is their way to tell of it, in whatever words.
+    """
+    until = earliest.moment.latest_ns + CLOSED_LAG_NS
+    ended = [one for one in left if one.weight <= Weight.KILL and one.moment.earliest_ns <= until]
+    kinds = Counter(_kind(one) for one in _one_a_rank(ended))
+    odd = [one for one in ended if kinds[_kind(one)] == 1 and _is_near(one, earliest)]
+    same = [one for one in ended if kinds[_kind(one)] > 1]
+    if len(odd) != 1 or len(kinds) != 2 or not same or not all(map(may_be_a_victims, same)) or not _alone(odd[0]):
+        return None
+    return odd[0] if odd[0].member is not None else None
+
+
+def _one_a_rank(many: Iterable[Candidate]) -> Iterable[Candidate]:
+    """A rank's process inside another one of it ends as that does."""
+    found: dict[tuple[bool, int], Candidate] = {}
+    for place, one in enumerate(many):
+        rank = None if one.member is None else one.member.rank
+        found.setdefault((rank is None, place if rank is None else rank), one)
+    return found.values()
+
+
+def may_be_a_victims(one: Candidate) -> bool:
+    """Whether a process may end so because a peer has gone, in words that no signature knows."""
+    return one.member is not None and one.category in _ENDS_OF_VICTIMS
+
+
+def _is_near(one: Candidate, earliest: Candidate) -> bool:
+    """Whether it may have been before another: an end may be noticed late."""
+    if not earliest.moment.is_before(one.moment):
+        return True
+    return one.member is not None and one.moment is one.member.ended
+
+
+def _kind(one: Candidate) -> tuple[Category, str]:
+    return (one.category, without_numbers(one.error))
+
+
+def _alone(one: Candidate) -> bool:
+    """Whether a process was not killed in a group."""
+    return one.member is None or not one.member.was_exec_killed
 
 
 def lost_machines(case: Case) -> list[Machine]:
@@ -88,7 +142,14 @@ def first_complaint(complaints: Iterable[Complaint]) -> Complaint | None:
 
 def _of_event(event: Event) -> Candidate:
     return Candidate(
-        event.weight, event.category, event.summary, event.moment, event.member, quotes=event.quotes, error=event.error
+        event.weight,
+        event.category,
+        event.summary,
+        event.moment,
+        event.member,
+        quotes=event.quotes,
+        error=event.error,
+        complained=event.complained,
     )
 
 
@@ -129,6 +190,20 @@ def _was_survived(one: Candidate, others: Iterable[Candidate]) -> bool:
         and two.member.ended is not None
         and two.moment.earliest_ns > one.moment.latest_ns + CLEANING_NS
         and not asked.is_before(two.member.ended)
+        for two in others
+    )
+
+
+def _was_dealt_with(one: Candidate, others: Iterable[Candidate]) -> bool:
+    """Whether a process only said later that it was failed by others, and one of these had ended by itself by then."""
+    complained = one.complained
+    return complained is not None and any(
+        two.member is not one.member
+        and two.member is not None
+        and two.complained is None
+        and two.weight <= Weight.KILL
+        and _alone(two)
+        and two.moment.earliest_ns <= complained.latest_ns + CLOSED_LAG_NS
         for two in others
     )
 

@@ -35,6 +35,8 @@ class Candidate:
     machine: Machine | None = None
     quotes: tuple[Quote, ...] = ()
     error: str = ""
+    complained: Moment | None = None
+    """As of an event."""
 
 
 def member_of(sign: Sign, case: Case) -> Member | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -22,7 +23,12 @@ _BEGINS = b"Traceback (most recent call last):"
 _GROUP_BEGINS = b"+ Exception Group " + _BEGINS
 _OF_GROUP = re.compile(rb"\s+[|+]")
 _BEFORE_BYTES = 4096
+_LINE_BEFORE = 1024
 _EXCEPTION = re.compile(rb"[A-Za-z_][\w.]*(?:: |:$|$)")
+_GOING_LINES_MAX = 40
+_PROGRESS = 3
+"""So many lines after an error that differ in their numbers only are work that goes on."""
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Found:
     """Of a traceback: of a thread other than the main one, which does not end a program."""
     lines_after: int = 0
     has_gone_on: bool = False
-    """Of a traceback: whether such lines follow as the process had said before."""
+    """Whether the process then went on with its work, as its lines show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,16 @@ def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catal
         says = match.words
     elif match.signature.role is Role.ROOT and not match.words:
         says = f"said: {says}"
-    return Found(match, says, shown(text), offset + line.start, offset + end, lines_after=data.count(b"\n", end)), end
+    found = Found(
+        match,
+        says,
+        shown(text),
+        offset + line.start,
+        offset + end,
+        lines_after=data.count(b"\n", end),
+        has_gone_on=_goes_on(data, end, _said_before(data, line), catalogue),
+    )
+    return found, end
 
 
 # ---- tracebacks -----------------------------------------------------------------------------------------------------
@@ -121,6 +136,8 @@ def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: 
     """Take a traceback with all that it is chained to. The first exception of the chain tells what happened."""
     said = _said_before(data, first)
     block, messages = _chain(data, first, said)
+    if messages and (over := _going_on(data, block, len(messages[-1]) - 1)):
+        del block[-over:], messages[-1][-over:]
     end = block[-1].end
     message = messages[0] if messages else []
     better = _better(match, message, catalogue)
@@ -136,7 +153,7 @@ def _traceback(data: bytes, offset: int, first: _Line, match: Match, catalogue: 
             is_traceback=True,
             is_thread=b"Exception in thread" in before,
             lines_after=data.count(b"\n", end),
-            has_gone_on=any(_shape(line) in said for line in islice(_lines_after(data, end), _MESSAGE_LINES_MAX)),
+            has_gone_on=_goes_on(data, end, said, catalogue),
         ),
         end,
     )
@@ -175,6 +192,17 @@ def _chain(data: bytes, first: _Line, said: set[str]) -> tuple[list[_Line], list
     return block, messages
 
 
+def _going_on(data: bytes, block: list[_Line], count: int) -> int:
+    """How many of the last `count` lines are none of a message, but of work that goes on."""
+    message = block[len(block) - count :]
+    following = islice(_lines_after(data, block[-1].end), _GOING_LINES_MAX)
+    told = Counter(_shape(line) for line in {line.text: line for line in (*message, *following)}.values())
+    for place, line in enumerate(message):
+        if line.text and not line.text[:1].isspace() and told[_shape(line)] >= _PROGRESS:
+            return count - place
+    return 0
+
+
 def _prefix(data: bytes, first: _Line) -> bytes:
     """What stands before each line of a traceback, such as a rank; empty if nothing does."""
     before, group, _ = first.text.partition(_GROUP_BEGINS)
@@ -193,6 +221,21 @@ def _said_before(data: bytes, first: _Line) -> set[str]:
 
 def _shape(line: _Line) -> str:
     return without_numbers(shown(line.text))
+
+
+def _goes_on(data: bytes, end: int, said: set[str], catalogue: Catalogue) -> bool:
+    """Whether a process says such things again as it had said before, or tells of progress: it lives with its error."""
+    told: dict[str, set[bytes]] = {}
+    for line in islice(_lines_after(data, end), _GOING_LINES_MAX):
+        if not line.text.strip() or line.text[:1].isspace():
+            continue
+        text = shown(line.text)
+        shape = without_numbers(text)
+        told.setdefault(shape, set()).add(line.text)
+        is_progress = len(told[shape]) >= _PROGRESS and not _ADDRESS.search(text)
+        if (shape in said or is_progress) and catalogue.match(line.text) is None:
+            return True
+    return False
 
 
 def _is_chained(pending: list[_Line], prefix: bytes) -> bool:
@@ -230,7 +273,8 @@ def _same_message(data: bytes, first: _Line) -> list[_Line]:
 
 
 def _line_at(data: bytes, place: int) -> _Line:
-    start = data.rfind(b"\n", 0, place) + 1
+    """The line at a place; of a very long one what is before that is left out."""
+    start = max(data.rfind(b"\n", 0, place) + 1, place - _LINE_BEFORE)
     newline = data.find(b"\n", place)
     end = len(data) if newline < 0 else newline + 1
     return _Line(start, end, plain(data[start:end].rstrip(b"\r\n")))

@@ -1,0 +1,90 @@
+"""Programs have words of their own for a peer that has gone, and live on with some of their errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from ranklog_collector.core.verdict.evidence import Member
+from ranklog_collector.core.verdict.finding import Category, Status
+from tests.unit.verdict.jobs import CLOSED, RAISED, named, rank, verdict
+
+STEP = (9.9, "step 7 loss 0.5")
+WENT_ON = (9.0, "\n".join(f"step {number} loss 0.5" for number in range(2, 8)))
+
+
+def raised(error: str) -> tuple[float, str]:
+    return 10, RAISED.format(error=error)
+
+
+VICTIMS = {
+    "an exception": lambda one: rank(one, STEP, raised(f"EndOfGroup: peer of {one} left"), end=10.05, code=1),
+    "a code": lambda one: rank(one, STEP, end=10.05, code=4),
+    "an abort": lambda one: rank(one, STEP, (10, "comm.cc:88 FATAL"), end=10.05, signal=6),
+}
+CULPRITS = {
+    "killed": (lambda: rank(2, STEP, end=10.02, signal=9), Category.KILLED),
+    "noticed late": (lambda: rank(2, STEP, end=10.6, signal=9), Category.KILLED),
+    "silent": (lambda: rank(2, STEP, end=10.02, code=1), Category.EXIT_CODE),
+    "raised": (lambda: rank(2, STEP, raised("ValueError: bad sample"), end=10.02, code=1), Category.EXCEPTION),
+    "crashed": (lambda: rank(2, STEP, end=10.02, signal=11), Category.CRASH),
+    "left": (lambda: rank(2, STEP, end=10.02, code=0), Category.EARLY_EXIT),
+}
+
+
+@pytest.mark.parametrize("culprit", CULPRITS)
+@pytest.mark.parametrize("words", VICTIMS)
+def test_what_all_the_others_do_at_once_is_done_because_of_the_one_that_does_something_else(
+    words: str, culprit: str
+) -> None:
+    one, category = CULPRITS[culprit]
+    found = verdict([*(VICTIMS[words](other) for other in (0, 1, 3)), one()])
+    assert (named(found), found.category, found.status) == (["rank_2"], category, Status.FAILED)
+    assert found.consequences[0].ranks == (0, 1, 3)
+
+
+def test_who_does_something_else_well_before_or_after_is_not_what_the_others_fail_of() -> None:
+    same = [VICTIMS["an exception"](other) for other in (0, 1, 3)]
+    later = rank(2, STEP, (10.9, RAISED.format(error="ValueError: bad sample")), end=11, code=1)
+    assert named(verdict([*same, later])) == ["rank_0", "rank_1", "rank_3"]
+
+
+def test_an_error_that_is_each_ones_own_is_no_echo_of_another() -> None:
+    full = "OSError: [Errno 28] No space left on device"
+    same = [rank(other, STEP, raised(full), end=10.05, code=1) for other in (0, 1, 3)]
+    found = verdict([*same, rank(2, STEP, end=10.02, signal=9)])
+    assert found.category is Category.DISK_FULL
+
+
+def test_of_two_that_end_at_once_an_error_in_own_words_may_be_the_victims() -> None:
+    found = verdict([VICTIMS["an exception"](0), rank(1, STEP, end=10.02, signal=9)])
+    assert (named(found), found.is_tie) == (["rank_0", "rank_1"], True)
+
+
+def test_who_went_on_working_after_an_error_is_a_victim_of_what_came_then() -> None:
+    closed = (10.1, CLOSED.format(peer="10.77.0.11"))
+    survived = rank(0, (8.8, RAISED.format(error="KeyError: 'k'")), WENT_ON, closed, end=10.2, code=1)
+    noisy = rank(1, (8.8, "CUDA out of memory. Retrying with batch size 32"), WENT_ON, closed, end=10.2, code=1)
+    found = verdict([survived, noisy, rank(2, WENT_ON, end=10, code=1)])
+    assert (named(found), found.category) == (["rank_2"], Category.EXIT_CODE)
+    assert found.consequences[0].ranks == (0, 1)
+
+
+def test_who_handled_an_error_and_lost_a_peer_then_is_not_blamed_before_who_ended_by_itself() -> None:
+    closed = (10.1, CLOSED.format(peer="10.77.0.11"))
+    handled = rank(0, (9, RAISED.format(error="KeyError: 'k'")), closed, end=10.2, code=1)
+    silent = rank(1, STEP, closed, end=10.2, code=1)
+    assert named(verdict([handled, silent, rank(2, STEP, end=10, code=1)])) == ["rank_2"]
+    assert named(verdict([handled, silent, rank(2, STEP, closed, end=10.2, code=1)])) == ["rank_0"]
+
+
+def test_a_shell_that_tells_of_a_wish_to_end_is_no_culprit() -> None:
+    ended = [rank(other, STEP, end=10, code=143) for other in (0, 1)]
+    found = verdict([*ended, rank(2, STEP, end=10.01, code=3)])
+    assert (named(found), found.category) == (["rank_2"], Category.EXIT_CODE)
+
+
+def test_a_rank_inside_another_counts_once() -> None:
+    inner = [rank(one, STEP, end=10, signal=6) for one in range(2)]
+    outer: list[Member] = [rank(one, end=10.1, code=134) for one in range(2)]
+    found = verdict([*inner, *outer])
+    assert {one.rank for one in found.culprits} == {0, 1}
