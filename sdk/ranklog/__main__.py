@@ -2,17 +2,22 @@
 
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> int:
     """Run the command of `sys.argv` and return its exit code."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["exec"]:
-        from ranklog.capture.command import execute
+    try:
+        if arguments[:1] == ["exec"]:
+            from ranklog.capture.command import execute
 
-        return execute(arguments[1:])
-    from ranklog.cli import run
+            return execute(arguments[1:])
+        from ranklog.cli import run
 
-    return run(arguments)
+        return run(arguments)
+    except KeyboardInterrupt:  # while all of this was being imported
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

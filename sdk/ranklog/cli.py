@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import os
 import sys
 import traceback
@@ -9,6 +11,8 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points, version
 
 import click
+
+from ranklog.__main__ import INTERRUPTED
 
 GROUP = "ranklog.commands"
 
@@ -40,8 +44,8 @@ EXTRAS = {"ranklog_agent": "agent", "ranklog_collector": "collector"}
 
 FAILED = 1
 INTERNAL_ERROR = 70
-INTERRUPTED = 130
 BROKEN_PIPE = 141
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Commands(click.Group):
@@ -56,6 +60,18 @@ class Commands(click.Group):
         """Import a sub-command. Raises ClickException if that needs something that is not installed."""
         entry = next(iter(entry_points(group=GROUP, name=cmd_name)), None)
         return None if entry is None else _load(entry)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a sub-command. Raises UsageError if there is none, and says which may have been meant."""
+        name, names = args[0], self.list_commands(ctx)
+        if not name.startswith("-") and name not in names:
+            alike = difflib.get_close_matches(name, names, 3)
+            hint = f"; did you mean {' or '.join(alike)}?" if alike else f". There are {', '.join(names)}."
+            if self.get_command(ctx, name) is None:
+                ctx.fail(f"No such command {name!r}{hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -90,6 +106,7 @@ def ranklog() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. What goes wrong shows a traceback only if RANKLOG_DEBUG is set."""
+    _open_what_was_closed()
     try:
         result = ranklog.main(list(arguments), prog_name="ranklog", standalone_mode=False)
         sys.stdout.flush()
@@ -99,13 +116,28 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough; the interpreter must not try to flush the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()  # whoever read our output has enough
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 (the last resort, which says what it is)
+        if isinstance(error, OSError) and error.errno in NO_ROOM and error.filename is None:
+            _write_no_more()
+            click.echo(f"ranklog: the output cannot be written: {error.strerror}", err=True)
+            return FAILED
         if os.environ.get("RANKLOG_DEBUG"):
             traceback.print_exc()
         hint = "" if os.environ.get("RANKLOG_DEBUG") else " (RANKLOG_DEBUG=1 shows where)"
         click.echo(f"ranklog: internal error: {type(error).__name__}: {error}{hint}", err=True)
         return INTERNAL_ERROR
     return result if isinstance(result, int) else 0
+
+
+def _open_what_was_closed() -> None:
+    """Make sure that there are standard streams: a file that is opened instead must not get their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
+
+
+def _write_no_more() -> None:
+    """Forget what is still to be written, which the interpreter would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

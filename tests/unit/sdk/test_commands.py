@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from ranklog import __main__ as command_line
 from ranklog import cli
 
 MODULES_OF_HELP = "import sys; sys.argv = ['ranklog', '--help']\nfrom ranklog.cli import run\nrun(['--help'])\n"
@@ -94,6 +95,30 @@ def test_ctrl_c_is_quiet(only: None, capsys: pytest.CaptureFixture[str]) -> None
     assert "".join(capsys.readouterr()).strip() == ""
 
 
+def test_ctrl_c_is_quiet_while_commands_are_being_imported_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run", interrupt)
+    monkeypatch.setattr(sys, "argv", ["ranklog", "ps"])
+    assert command_line.main() == cli.INTERRUPTED
+
+
+def test_output_that_cannot_be_written_is_said_to_be_so() -> None:
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "ranklog", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.stderr == "ranklog: the output cannot be written: No space left on device\n"
+    assert ended.returncode == cli.FAILED
+
+
+def test_streams_that_were_closed_are_done_without() -> None:
+    command = ["sh", "-c", 'exec "$@" <&- >&-', "sh", sys.executable, "-m", "ranklog", "--help"]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_reader_who_has_gone_is_no_error() -> None:
     code = f"import sys; from tests.unit.sdk.{__name__.rpartition('.')[2]} import piped; from ranklog import cli\n"
     code += "cli.ranklog.add_command(piped, 'piped'); cli.Commands.get_command = lambda self, ctx, name: piped\n"
@@ -107,6 +132,13 @@ def test_a_reader_who_has_gone_is_no_error() -> None:
 def test_bad_usage_ends_with_2(only: None, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(arguments) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_mistyped_command_is_told_what_it_may_have_been(only: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["fnie"]) == 2
+    assert "No such command 'fnie'; did you mean fine?" in capsys.readouterr().err
+    assert cli.run(["unlike-all"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
 
 
 def test_a_command_that_is_none_is_said_to_be_none(only: None, capsys: pytest.CaptureFixture[str]) -> None:
