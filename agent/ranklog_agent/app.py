@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from ranklog_agent.core.backoff import Backoff
 from ranklog_agent.core.clock import Clock
 from ranklog_agent.core.usage import Present
 from ranklog_agent.dumping import Dumping
+from ranklog_agent.ending import Ending
 from ranklog_agent.errors import AgentError, CollectorRefusedError, NotDeliveredError
 from ranklog_agent.io import commands, link, procfs, wire
 from ranklog_agent.io.watch import Hints, Watcher
@@ -64,10 +64,7 @@ class Agent:
         self._wake = asyncio.Event()
         self._scanned = asyncio.Event()
         self._delivered = asyncio.Event()
-        self._stop = asyncio.Event()
-        """A signal came."""
-        self._over = asyncio.Event()
-        """The job has ended."""
+        self._ending = Ending()
         self._reason = "ended"
         self._has_left = False
         self._call: link.Call | None = None
@@ -89,7 +86,7 @@ class Agent:
 
     async def run(self) -> None:
         """Live. Raises AgentError if something must be told to whoever started the agent."""
-        self._listen_to_signals()
+        self._ending.listen_to_signals()
         self._make_folders()
         account = Account(self._own_folder, self._mirror.watch, self._say)
         try:
@@ -126,13 +123,8 @@ class Agent:
 
     async def _wait_for_the_end(self) -> None:
         """Until the job is over, a signal comes, or the process that stands for the job is gone."""
-        ending = asyncio.create_task(self._over.wait()), asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in ending:
-                task.cancel()
-        if not self._over.is_set() and not await self._in_mirror(self._mirror.has_job_ended):
+        await self._ending.wait(lambda: self._in_mirror(self._mirror.has_living), self._config.grace_s)
+        if not self._ending.over.is_set() and not await self._in_mirror(self._mirror.has_job_ended):
             self._reason = "signalled"
 
     async def _drain(self, account: Account, observing: Observing | None) -> None:
@@ -140,17 +132,16 @@ class Agent:
 
         A signal that comes now ends what is under way: the command of --release, then the delivery.
         """
-        self._stop.clear()
         if self._config.release:
             await self._run_command(account, self._config.release, "release")
-            self._stop.clear()
+            self._ending.stop.clear()
         if observing is not None:
             await observing.finish()
         await self._note(account, f"agent leaves: {self._reason}")
         await self._in_mirror(self._mirror.finish)
         deadline = time.monotonic() + self._config.drain_timeout_s
         while not await self._in_mirror(lambda: self._mirror.is_delivered):
-            if time.monotonic() > deadline or self._stop.is_set():
+            if time.monotonic() > deadline or self._ending.stop.is_set():
                 await self._part("deadline")
                 raise NotDeliveredError(await self._in_mirror(self._what_is_left))
             self._wake.set()
@@ -159,6 +150,7 @@ class Agent:
                 await asyncio.wait_for(self._delivered.wait(), 0.25)
             await self._in_mirror(self._mirror.finish)
         await self._part(self._reason)
+        await self._in_mirror(self._mirror.settle)
 
     async def _part(self, reason: str) -> None:
         """Say goodbye and wait for the collector to end the stream, so that the word has surely arrived."""
@@ -211,7 +203,7 @@ class Agent:
             else:
                 is_over = ticks is None or procfs.start_ticks(pid) != ticks
             if is_over:
-                self._over.set()
+                self._ending.over.set()
             await asyncio.sleep(TEND_S)
 
     def _make_folders(self) -> None:
@@ -354,7 +346,7 @@ class Agent:
 
     async def _run_command(self, account: Account, command: str, kind: str) -> None:
         output = await self._in_mirror(account.begin_command, command, kind)
-        ended = await commands.run(command, output, self._stop)
+        ended = await commands.run(command, output, self._ending.stop)
         await self._in_mirror(account.end_command, kind, str(ended))
         await self._note(account, f"--{kind} ended with exit code {ended.code}: {command}")
 
@@ -375,11 +367,6 @@ class Agent:
     @property
     def _own_folder(self) -> str:
         return spool.agent_folder(self._config.spool, self._config.hostname)
-
-    def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
 
     def _complain_once(self, text: str) -> None:
         if text not in self._complained:

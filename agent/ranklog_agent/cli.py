@@ -96,12 +96,21 @@ def _rules(_: click.Context, __: click.Parameter, values: tuple[tuple[str, str],
     metavar="SECONDS",
     help="How often to note what the job's processes and the node use, at least 0.5; 0: never.",
 )
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=3.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="When told to end, how long to wait for processes that still run: they may have been told as well.",
+)
 @click.option("--drain-timeout", default=60.0, show_default=True, metavar="SECONDS", help="Time to deliver the rest.")
 def agent(**options: Any) -> None:
     """Mirror what the job writes on this node to the collector, byte for byte.
 
-    Ends by itself when the job has ended and everything is delivered. SIGTERM makes it deliver and end now, a second
-    SIGTERM at once. What is not delivered stays in the node's files; an agent that is started later goes on from there.
+    Ends by itself when the job has ended and everything is delivered. SIGTERM makes it deliver and end, a second one at
+    once. What is not delivered stays in the node's files; an agent that is started later goes on from there. If an
+    earlier one has seen the job through, it waits for the next one.
     """
     config = _config(options)
     try:
@@ -141,6 +150,8 @@ def _config(options: Mapping[str, Any]) -> Config:
         release=options["release"],
         stays=options["stay"],
         ends_with_pid=options["end_with"],
+        start=identity.starts_before(os.environ),
+        grace_s=options["grace"],
         drain_timeout_s=options["drain_timeout"],
         sample_s=options["sample"],
     )

@@ -44,6 +44,10 @@ class Config:
     """Whether to go on when the job has ended, until a signal comes."""
     ends_with_pid: int | None = None
     """A process whose end is the job's end."""
+    start: int = 0
+    """Of a job that its scheduler has started before: how often."""
+    grace_s: float = 3.0
+    """How long processes that still run may take to end when the agent is told to end."""
     drain_timeout_s: float = 60.0
     scan_s: float = 0.25
     """How often folders without file events are scanned."""

@@ -27,6 +27,7 @@ from ranklog_agent.io.discovery import files_below
 from ranklog_agent.io.files import NodeFiles
 from ranklog_agent.io.jobs import Jobs, Living
 from ranklog_agent.io.procfs import Writers
+from ranklog_agent.io.settled import Settled
 from ranklog_agent.io.spooled import FOLDERS, spooled
 from ranklog_proto.v1 import ingest_pb2 as pb
 
@@ -53,7 +54,8 @@ class Mirror:
         self._config = config
         self._writers = Writers()
         self.files = NodeFiles(self._writers, complain, config.spool)
-        self.jobs = Jobs(config.spool, config.hostname)
+        self._settled = Settled(spool.agent_folder(config.spool, config.hostname))
+        self.jobs = Jobs(config.spool, config.hostname, self._settled.keys, config.start)
         self._engine = Engine(self.files, lambda: uuid.uuid4().hex[:16])
         self._tracking = self._engine.tracking
         self._rules = Rules(config.rules)
@@ -164,6 +166,16 @@ class Mirror:
         self._scan_spool()
         self.jobs.check_alive(time.monotonic(), time.time_ns())
         return self.jobs.have_ended
+
+    def has_living(self) -> bool:
+        """Whether a process of the job lives here, as far as is known now."""
+        self._scan_spool()
+        self.jobs.check_alive(time.monotonic(), time.time_ns())
+        return bool(self.jobs.lifetime.alive)
+
+    def settle(self) -> None:
+        """Everything is delivered: those that have ended are no business of the next agent's."""
+        self._settled.add(self.jobs.ended)
 
     def finish(self) -> None:
         """The job has ended: mirror what waits for that, and take every file as it is now as final."""

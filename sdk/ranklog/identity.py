@@ -50,8 +50,13 @@ def detect(environ: "Mapping[str, str]") -> Identity:
     if found.rank is not None:
         found.role = "rank"
     found.nested = tuple(name for name, is_seen in SEEN if is_seen(environ) and name != found.launcher)
-    found.restart = sum(_count(environ, name) or 0 for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
+    found.restart = (_count(environ, "TORCHELASTIC_RESTART_COUNT") or 0) + starts_before(environ)
     return found
+
+
+def starts_before(environ: "Mapping[str, str]") -> int:
+    """Tell how often the job's scheduler has started it before: it puts jobs back into its queue."""
+    return _count(environ, "SLURM_RESTART_COUNT") or 0
 
 
 def job_ids(environ: "Mapping[str, str]") -> "Iterator[tuple[str, str]]":

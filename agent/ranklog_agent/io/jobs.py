@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +75,10 @@ class Jobs:
 
     spool_folder: str
     hostname: str
+    settled: Set[str] = frozenset()
+    """Keys of those that an earlier agent has seen through."""
+    start: int = 0
+    """How often the job's scheduler has started it before."""
     lifetime: Lifetime = field(default_factory=Lifetime)
     _known: dict[str, Known] = field(default_factory=dict)
     working_folders: dict[str, int] = field(default_factory=dict)
@@ -129,7 +133,8 @@ class Jobs:
             # One that has ended already had, as a rule, the environment that we have.
             known.recordings = recordings.beginnings(procfs.environment(record.pid) or os.environ)
             known.owner = procfs.owner(record.pid)
-        self._begin(known, raw, record.launcher_pid if is_here else None, is_spooled=True)
+        is_past = key in self.settled or record.restart < self.start
+        self._begin(known, raw, record.launcher_pid if is_here else None, is_awaited=not is_past)
         if record.role != "launcher":
             self._recorded[record.pid] = key
         if record.cwd is not None:
@@ -181,6 +186,11 @@ class Jobs:
     def count(self) -> int:
         """How many processes have been here so far; other threads may ask."""
         return len(self._known)
+
+    @property
+    def ended(self) -> list[str]:
+        """Keys of all that have ended."""
+        return [known.key for known in self._known.values() if known.has_ended]
 
     @property
     def have_ended(self) -> bool:
@@ -323,13 +333,16 @@ class Jobs:
         """Whether the collector knows everything."""
         return not self._facts
 
-    def _begin(self, known: Known, record: bytes, launcher_pid: int | None = None, is_spooled: bool = False) -> None:
+    def _begin(
+        self, known: Known, record: bytes, launcher_pid: int | None = None, is_awaited: bool | None = None
+    ) -> None:
+        """Take in a process. One that is awaited holds up the job's end; by default that is one whose pid is known."""
         known.ticks = {pid: procfs.start_ticks(pid) for pid in known.pids}
         self._known[known.key] = known
         for pid in known.pids:
             self._by_pid[pid] = known.key
         self._facts[known.key, "started"] = Fact(wire.started(known.key, record))
-        if known.pids or is_spooled:
+        if bool(known.pids) if is_awaited is None else is_awaited:
             self.lifetime.started(known.key, known.pids[0] if known.pids else 0, launcher_pid)
 
     def _end(self, known: Known) -> None:

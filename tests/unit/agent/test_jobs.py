@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from ranklog import spool
+from ranklog_agent.core.lifetime import SETTLE_S
 from ranklog_agent.io.jobs import Jobs
+from ranklog_agent.io.settled import Settled
 from ranklog_collector.ingest import checked
 from ranklog_proto.v1 import ingest_pb2 as pb
 
@@ -71,3 +73,66 @@ def test_a_process_record_that_the_collector_would_refuse_is_not_told(procs: Pat
     record = {"key": "1-8-1", "pid": 8, "start_ns": 1, "hostname": HERE, "more": more}
     (procs / "1-8-1.json").write_text(json.dumps(record))
     assert told(procs.parent) == ["started"]
+
+
+# ---- whose job it is ------------------------------------------------------------------------------------------------
+
+
+def ended(procs: Path, key: str, **more: object) -> None:
+    """A process that has come and gone."""
+    record = {"key": key, "pid": os.getpid(), "start_ns": 1, "hostname": HERE, **more}
+    (procs / f"{key}.json").write_text(json.dumps(record))
+    (procs / f"{key}.exit.json").write_text(json.dumps({"key": key, "end_ns": 5, "exit_code": 0}))
+
+
+def is_over(jobs: Jobs) -> bool:
+    list(jobs.scan())
+    jobs.lifetime.is_over(0)
+    return jobs.lifetime.is_over(SETTLE_S)
+
+
+def test_who_finds_only_processes_that_have_ended_has_come_to_deliver_what_is_left(tmp_path: Path) -> None:
+    (tmp_path / "procs").mkdir()
+    ended(tmp_path / "procs", KEY)
+    assert is_over(Jobs(str(tmp_path), HERE))
+
+
+def test_processes_that_an_earlier_agent_has_seen_through_are_no_job(tmp_path: Path) -> None:
+    (tmp_path / "procs").mkdir()
+    ended(tmp_path / "procs", KEY)
+    jobs = Jobs(str(tmp_path), HERE, settled={KEY})
+    assert not is_over(jobs)
+    assert [checked.fact(_message(raw).process)[1] for raw in jobs.unsent()] == ["started", "exited"]
+    ended(tmp_path / "procs", "0-8-2")
+    assert is_over(jobs)
+
+
+def test_processes_of_an_earlier_start_of_the_job_are_no_job(tmp_path: Path) -> None:
+    (tmp_path / "procs").mkdir()
+    ended(tmp_path / "procs", KEY)
+    ended(tmp_path / "procs", "1-7-1", restart=1)
+    jobs = Jobs(str(tmp_path), HERE, start=2)
+    assert not is_over(jobs)
+    ended(tmp_path / "procs", "0-8-2", restart=2)
+    assert is_over(jobs)
+
+
+def test_the_list_of_those_that_were_seen_through_grows(tmp_path: Path) -> None:
+    assert Settled(str(tmp_path)).keys == set()
+    Settled(str(tmp_path)).add(["a", "b"])
+    Settled(str(tmp_path)).add(["b", "c"])
+    assert Settled(str(tmp_path)).keys == {"a", "b", "c"}
+    assert (tmp_path / "settled.txt").read_text() == "a\nb\nc\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\xff\n../x\n\n", b"x" * 5000], ids=["empty", "binary", "long"])
+def test_a_damaged_list_names_nobody(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "settled.txt").write_bytes(content)
+    assert Settled(str(tmp_path)).keys == set()
+
+
+def test_a_list_that_cannot_be_kept_stops_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "settled.txt")
+    assert Settled(str(tmp_path)).keys == set()
+    Settled(str(tmp_path)).add(["a"])
+    Settled(str(tmp_path / "missing")).add(["a"])
