@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ACTIVE, ARCHIVED, ALL = "ActiveOnly", "ArchivedOnly", "All"
 NAME_CHARACTERS_MAX = 128
-LIVE = ("waiting", "running")
+LIVE = ("waiting", "notstarted", "running", "finalizing")
 
 
 class Experiment:

@@ -13,12 +13,12 @@ from signal import Signals
 import click
 
 from ranklog_collector.cli.output import Column, print_table
+from ranklog_collector.core.presence import FINAL
 from ranklog_collector.launch.plan import Capture
 from ranklog_collector.launch.prepare import Order
 from ranklog_collector.launch.session import Outcome
 from ranklog_collector.launch.summary import Row, Summary
 from ranklog_collector.reading.runs import root_folder
-from ranklog_collector.reading.state import ENDED
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import bytes_text, duration_text
 
@@ -57,7 +57,7 @@ def _cells(row: Row) -> list[str]:
 
 def _facts(order: Order, outcome: Outcome, summary: Summary) -> Iterator[tuple[str, str]]:
     code = f", exit code {outcome.exit_code}" if outcome.exit_code else ""
-    state = summary.state if summary.state in ENDED else "unfinished"
+    state = summary.state if summary.state in FINAL else "unfinished"
     if outcome.stopped_by is not None:
         state = f"stopped by {Signals(outcome.stopped_by).name}"
     yield "result", f"{state} after {duration_text(summary.duration_ns)}{code}"

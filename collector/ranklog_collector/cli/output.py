@@ -37,6 +37,7 @@ STYLES = {
     "lost": "bold magenta",
     "interrupted": "bold magenta",
     "NotStarted": "cyan",
+    "notstarted": "cyan",
     "ok": "green",
     "differs": "bold red",
 }

@@ -11,6 +11,10 @@ Record = dict[str, Any]
 
 IMPORT = "import"
 """What the origin of an imported run begins with."""
+API = "api"
+"""The origin of a run that came by REST."""
+TIME_LIMIT, CANCELED = "time-limit", "canceled"
+"""Why a job is asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Run:
     experiment: str
     time: int
     origin: str = ""
-    """`api` if no collector has the run in its care: it is what came by REST (points.md), and state lines.
+    """API if no collector has the run in its care: it is what came by REST (points.md), and state lines.
 
     IMPORT and a digest of the files if it was imported from some.
     """
@@ -194,10 +198,21 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The run's state: running, finalizing, completed, failed, canceled or lost."""
+    """The run's state: running, finalizing, completed, failed, canceled or lost; before, it has not started."""
 
     kind: ClassVar[str] = "state"
     state: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`ranklog run` has asked the job to end; `why` is time-limit, or canceled if somebody asked that of it."""
+
+    kind: ClassVar[str] = "asked"
+    why: str
+    by: str
+    """By what: `--max-duration 60`, `SIGTERM`."""
     time: int
 
 
@@ -237,6 +252,7 @@ Entry = Union[  # noqa: UP007 - get_args() below
     Pause,
     Resume,
     State,
+    Asked,
     Stacks,
     Stopped,
 ]

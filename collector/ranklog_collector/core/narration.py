@@ -9,6 +9,7 @@ from ranklog_collector.core.names import safe_component
 from ranklog_collector.core.presence import Presence
 from ranklog_collector.core.process_files import iso
 from ranklog_collector.core.processes import Outcome, Process
+from ranklog_collector.core.ranks import ranks_text
 
 CLOCK_WARNING_NS = 100_000_000
 _ENDS = {
@@ -57,12 +58,12 @@ class Narrator:
                 return None
             case journal.Gap():
                 return self._gap(entry)
-            case journal.Pause():
-                return f"paused: {entry.reason}; agents keep what they have"
-            case journal.Resume():
-                return "resumed: the run folder can be written again"
+            case journal.Pause() | journal.Resume():
+                return self._pause(entry)
             case journal.State():
                 return self._state(entry)
+            case journal.Asked():
+                return self._asked(entry)
             case journal.Stacks():
                 return self._stacks(entry)
             case journal.Stopped():
@@ -105,6 +106,8 @@ class Narrator:
             return f"{name} is lost with its node"
         if entry.event == "back":
             return f"{name} is back"
+        if entry.event == "early":
+            return f"warning: {name} has ended with 0, {self._others()}"
         return f"{name} {_ending(process, self.presence.processes.outcome(process))}"
 
     def _gap(self, entry: journal.Gap) -> str:
@@ -114,12 +117,27 @@ class Narrator:
         lost = f"{entry.end - entry.at} bytes after the first {entry.at} of its source"
         return f"gap in {path}: {lost} are lost ({_plain(entry.reason)})"
 
+    def _pause(self, entry: journal.Pause | journal.Resume) -> str:
+        if isinstance(entry, journal.Resume):
+            return "resumed: the run folder can be written again"
+        return f"paused: {entry.reason}; agents keep what they have"
+
     def _state(self, entry: journal.State) -> str | None:
         if entry.state == "finalizing":
             return "all processes have ended; the last bytes are coming in"
         if entry.state == "running":
             return "the run is running"
         return _ENDS.get(entry.state)
+
+    def _others(self) -> str:
+        running = [one for one in self.presence.processes.current if one.ended_ns is None]
+        ranks = ranks_text(one.rank for one in running if one.rank is not None)
+        who = f"{len(running)} other{'' if len(running) == 1 else 's'}" + (f" (ranks {ranks})" if ranks else "")
+        return f"while {who} go{'es' if len(running) == 1 else ''} on"
+
+    def _asked(self, entry: journal.Asked) -> str:
+        reason = "it has reached its time limit" if entry.why == journal.TIME_LIMIT else "somebody wanted that"
+        return f"the job is asked to end: {reason} ({_plain(entry.by)})"
 
     def _stacks(self, entry: journal.Stacks) -> str:
         where = f"{len(entry.nodes)} node{'' if len(entry.nodes) == 1 else 's'}"

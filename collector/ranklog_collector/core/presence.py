@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ranklog_collector.core import journal
-from ranklog_collector.core.processes import Processes
+from ranklog_collector.core.ends import EARLY_NS
+from ranklog_collector.core.processes import Outcome, Process, Processes
 
 SILENT_NS = 3_000_000_000
 """A node that says nothing for so long is lost."""
@@ -20,6 +21,7 @@ STALL_NS = 2_000_000_000
 CLOCK_CHANGE_NS = 20_000_000
 """A smaller change of a clock's offset is not worth an entry."""
 
+NOT_STARTED = "notstarted"
 FINAL = frozenset(("completed", "failed", "canceled", "lost"))
 
 
@@ -47,7 +49,8 @@ class Presence:
 
     nodes: dict[str, Node] = field(default_factory=dict)
     processes: Processes = field(default_factory=Processes)
-    state: str | None = None
+    state: str = NOT_STARTED
+    """notstarted until the first process is known, then running, finalizing, or one of FINAL."""
     state_ns: int = 0
     begun_ns: int = 0
     _awaited: int = 0
@@ -60,7 +63,9 @@ class Presence:
             self._apply_node(entry)
         elif isinstance(entry, journal.Process):
             node = self.nodes.get(entry.node)
-            self.processes.apply(entry, node.offset_ns if node else 0)
+            if self.state == NOT_STARTED:
+                self.state, self.state_ns = "running", entry.time
+            self.processes.apply(entry, *((node.offset_ns, node.error_ns or 0) if node else (0, 0)))
         elif isinstance(entry, journal.Clock) and entry.node in self.nodes:
             node = self.nodes[entry.node]
             node.offset_ns, node.error_ns = entry.offset_ns, entry.error_ns
@@ -68,6 +73,8 @@ class Presence:
             if self.is_ended and entry.state not in FINAL:
                 self._awaited = len(self.processes)
             self.state, self.state_ns = entry.state, entry.time
+        elif isinstance(entry, journal.Asked):
+            self.processes.asked.append(entry)
         elif isinstance(entry, journal.Run):
             self.begun_ns = entry.time
 
@@ -93,7 +100,7 @@ class Presence:
         event = "rejoined" if node.id in self.nodes else "joined"
         joined = journal.Node(node.id, event, now_ns, node.ip, node.hostname, node.epoch, node.version)
         entries: list[journal.Entry] = [joined, *self._back(node.id, now_ns)]
-        if self.state is None or self.is_ended:
+        if self.is_ended:
             entries.append(journal.State("running", now_ns))
         return entries
 
@@ -123,7 +130,7 @@ class Presence:
         if known is not None and (event == "started" or known.ended_ns is not None):
             return []
         entries: list[journal.Entry] = [journal.Process(node_id, key, event, now_ns, record)]
-        if event == "started" and self.state == "finalizing":
+        if self.state == NOT_STARTED or (event == "started" and self.state == "finalizing"):
             entries.append(journal.State("running", now_ns))
         return entries
 
@@ -141,8 +148,9 @@ class Presence:
                     for one in self.processes
                     if one.node == node.id and one.ended_ns is None and not one.lost
                 ]
+        entries += [journal.Process(one.node, one.key, "early", now_ns) for one in self._early(now_ns)]
         state = self._next_state(now_ns) if not entries else self.state
-        if state is not None and state != self.state:
+        if state != self.state:
             entries.append(journal.State(state, now_ns))
         return entries
 
@@ -173,7 +181,17 @@ class Presence:
                 node.heard_ns += passed
         self._ticked_ns = now_ns
 
-    def _next_state(self, now_ns: int) -> str | None:
+    def _early(self, now_ns: int) -> list[Process]:
+        """Processes that have just turned out to have ended with 0 while most of the others go on."""
+        if self.state != "running":
+            return []
+        own = self.processes.current
+        done = [one for one in own if one.ended_ns is not None and one.ended_ns + EARLY_NS < now_ns]
+        done = [one for one in done if self.processes.outcome(one) is Outcome.COMPLETED]
+        running = [one for one in own if one.ended_ns is None and not one.lost]
+        return [one for one in done if not one.is_early] if running and 2 * len(done) < len(own) else []
+
+    def _next_state(self, now_ns: int) -> str:
         if self.state not in ("running", "finalizing") or not self.processes:
             return self.state
         if all(self._is_gone(node, now_ns) for node in self.nodes.values()) and self._has_all(now_ns):

@@ -18,6 +18,8 @@ from ranklog_collector.core.layout import PROCESS_INFO, PROCESS_STATUS, Layout
 from ranklog_collector.core.presence import Presence
 from ranklog_collector.core.processes import Outcome, Process
 
+_NOT_STARTED = "NotStarted"
+"""Of a process that Azure ML's readers do not know: it is in no info line."""
 _NS = 1_000_000_000
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _END_OF_RUN = {
@@ -45,6 +47,10 @@ def process_info(presence: Presence, log_of: Callable[[Process], str]) -> bytes:
 def process_status(presence: Presence) -> bytes:
     """What became of the processes, one event a line."""
     lines = [_status(presence, one, has_ended) for one, has_ended in presence.processes.events]
+    lines += [
+        {"process_name": one.name, "timestamp": iso(presence.begun_ns), "status": _NOT_STARTED}
+        for one in presence.processes.absent
+    ]
     if presence.state in _END_OF_RUN and lines:
         status = _END_OF_RUN[presence.state].value
         lines.append({"process_name": "*", "timestamp": iso(presence.state_ns), "status": status})
@@ -77,6 +83,7 @@ def run_summary(entry: journal.Run, presence: Presence, layout: Layout) -> bytes
             "seen": len(outcomes),
             "running": outcomes.count(None),
             **{outcome.value.lower(): outcomes.count(outcome) for outcome in Outcome},
+            "notstarted": len(presence.processes.absent),
         },
         "properties": {"ProcessInfoFile": PROCESS_INFO, "ProcessStatusFile": PROCESS_STATUS},
     }

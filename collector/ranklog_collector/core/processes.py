@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ranklog_collector.core.ends import Ends
+from ranklog_collector.core.journal import TIME_LIMIT, Asked, Record
 from ranklog_collector.core.journal import Process as Fact
-from ranklog_collector.core.journal import Record
 from ranklog_collector.core.lives import Lives
 
+RANKS_MAX = 1 << 17
+"""A world size above this is nonsense."""
 _NUMBER_MAX = 1 << 63
 _SIGKILL = 9
 _ORDERLY = (1, 2, 15)  # HUP, INT, TERM: somebody wanted it to end
 _MPI = ("openmpi", "mpich", "pmix")
+_LATE_NS = 5_000_000
+"""A signal that `exec` gets so long after its process has ended was sent since that has ended."""
 
 
 class Outcome(Enum):
@@ -55,9 +60,13 @@ class Process:
     asked_ns: int | None = None
     """When somebody wanted it to end, by a signal, if its `ranklog exec` got one."""
     exit: Record | None = None
+    error_ns: int = 0
+    """Of the clock by which it ended."""
     vanished: bool = False
     lost: bool = False
     """Its node is."""
+    is_early: bool = False
+    """Whether it was told that it ended with 0 while most others ran."""
 
     @property
     def rank(self) -> int | None:
@@ -85,10 +94,26 @@ class Process:
         return code - 128 if signal is None and code is not None and code - 128 in hidden else signal
 
     @property
+    def was_exec_killed(self) -> bool:
+        """Whether its `ranklog exec` was killed as well: what that had seen is not known then."""
+        return "asked_signal" in (self.exit or {}) and "max_rss_bytes" not in (self.exit or {})
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether a signal has ended it, and it alone: its `ranklog exec` got none, which all get whom a launcher ends.
+
+        So it has sent it to itself, or somebody to its pid.
+        """
+        is_known = not self.was_exec_killed and "asked_signal" in (self.exit or {})
+        return is_known and self.signal is not None and self.asked_ns is None and not self.is_launcher
+
+    @property
     def ending(self) -> Ending:
         """How it ended, as far as itself knows."""
-        if self.vanished or self.signal in _ORDERLY:
+        if self.vanished:
             return Ending.BY_OTHERS
+        if self.signal in _ORDERLY:
+            return Ending.DOUBTFUL if self.is_struck else Ending.BY_OTHERS
         if self.signal is not None:
             is_doubtful = self.signal == _SIGKILL and (self.exit or {}).get("oom_killed") is not True
             return Ending.DOUBTFUL if is_doubtful else Ending.FAILED
@@ -99,6 +124,16 @@ class Process:
         # Its way of heeding a signal. But if a rank calls MPI_Abort, its launcher asks it to end, too.
         is_doubtful = not self.is_launcher and self.record.get("launcher") in _MPI
         return Ending.DOUBTFUL if is_doubtful else Ending.BY_OTHERS
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A rank that should be there."""
+
+    rank: int
+    name: str
+    """As it will be called."""
+    attempt: int
 
 
 @dataclass(slots=True)
@@ -114,7 +149,9 @@ class Processes:
     """Starts and ends (True) of the job's own processes, in order of arrival."""
     _all: dict[tuple[str, str], Process] = field(default_factory=dict)
     _names: Counter[str] = field(default_factory=Counter)
-    _earliest_failure: dict[int, int] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    """Requests to end the job that came from ranklog itself."""
+    _ends: defaultdict[int, Ends] = field(default_factory=lambda: defaultdict(Ends))
     """Of each life."""
     _launchers_asked: list[int] = field(default_factory=list)
     """When launchers were asked to end."""
@@ -131,18 +168,19 @@ class Processes:
         """The process of this key, if it is known."""
         return self._all.get((node, key))
 
-    def apply(self, fact: Fact, offset_ns: int) -> None:
-        """Take in a journaled fact; `offset_ns` is the collector's clock minus the node's."""
+    def apply(self, fact: Fact, offset_ns: int, error_ns: int = 0) -> None:
+        """Take in a journaled fact; `offset_ns` is the collector's clock minus the node's, to ± `error_ns`."""
         process = self._all.get((fact.node, fact.key))
-        if fact.event in ("lost", "back"):
+        if fact.event in ("lost", "back", "early"):
             if process is not None:
                 process.lost = fact.event == "lost"
+                process.is_early = process.is_early or fact.event == "early"
             return
         record = fact.record or {}
         if process is None:
             process = self._start(fact, record if fact.event == "started" else {}, offset_ns)
         if fact.event != "started" and process.ended_ns is None:
-            self._end(process, fact, record, offset_ns)
+            self._end(process, fact, record, offset_ns, error_ns)
 
     @property
     def own(self) -> list[Process]:
@@ -179,26 +217,42 @@ class Processes:
         """Whether all have that were seen; of those of an earlier life nobody may ever tell."""
         return all(one.ended_ns is not None or not self.is_current(one) for one in self)
 
+    @property
+    def absent(self) -> list[Absent]:
+        """Ranks that the last life of the job has, by what its launcher told, and of which nobody has heard yet."""
+        world_size = self.world_size or 0
+        present = {one.rank for one in self.current} if world_size <= RANKS_MAX else set()
+        return [
+            Absent(rank, *self._name_of(f"rank_{rank}", self._names[f"rank_{rank}"] + 1))
+            for rank in range(world_size if world_size <= RANKS_MAX else 0)
+            if rank not in present
+        ]
+
     def outcome(self, process: Process) -> Outcome | None:
         """How a process ended, as far as is known now; None if it has not."""
         if process.ended_ns is None:
             return None
         if process.ending is Ending.DOUBTFUL:
-            was_first = process.ended_ns <= self._earliest_failure.get(process.life, process.ended_ns)
-            return Outcome.FAILED if was_first and not self._had_launcher_asked(process) else Outcome.TERMINATED
+            return Outcome.FAILED if self._was_first(process) else Outcome.TERMINATED
+        if process.ending is Ending.BY_OTHERS and self._is_echo(process):
+            return Outcome.FAILED
         return _OUTCOMES[process.ending]
 
     def verdict(self) -> str:
         """The state in which a run with these processes ends: completed, failed, canceled or lost."""
         deciding = self._launchers() or self.current
         outcomes = {self.outcome(one) for one in deciding}
+        # A job that reaches its time limit was not canceled by anybody.
+        canceled = "failed" if self.asked and self.asked[0].why == TIME_LIMIT else "canceled"
         if None not in outcomes and self._were_asked(deciding):
-            return "canceled"
+            return canceled
         if Outcome.FAILED in outcomes:
             return "failed"
         if not outcomes or None in outcomes or any(one.vanished for one in deciding):
             return "lost"
-        return "canceled" if Outcome.TERMINATED in outcomes else "completed"
+        # Nobody kills a job without a word who only wants it to end.
+        canceled = "failed" if any(one.signal == _SIGKILL for one in deciding) else canceled
+        return canceled if Outcome.TERMINATED in outcomes else "completed"
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
@@ -210,10 +264,23 @@ class Processes:
         ]
         return list({one.node: one for one in sorted(ended, key=lambda one: one.started_ns)}.values())
 
+    def _was_first(self, process: Process) -> bool:
+        """Whether a signal that may have come from anyone has ended a process before anything else went wrong."""
+        ends = self._ends[process.life]
+        if self._had_launcher_asked(process) or ends.are_at_once:
+            return False
+        return ends.may_be_first(process.ended_ns or 0, process.error_ns, process.is_struck)
+
+    def _is_echo(self, process: Process) -> bool:
+        """Whether a launcher ends with 128 and the signal that has ended a rank of its, and got none itself."""
+        if not process.is_launcher or process.asked_ns is not None or number(process.exit or {}, "signal") is not None:
+            return False
+        return any(one.signal == process.signal and self.outcome(one) is Outcome.FAILED for one in self.current)
+
     def _had_launcher_asked(self, process: Process) -> bool:
         """Whether somebody wanted the job to end while a process was part of it: then its launcher has ended it."""
-        ended_ns = process.ended_ns or 0
-        return any(process.started_ns <= asked_ns <= ended_ns for asked_ns in self._launchers_asked)
+        ended_ns, asked = process.ended_ns or 0, (*self._launchers_asked, *(one.time for one in self.asked))
+        return any(process.started_ns <= asked_ns <= ended_ns for asked_ns in asked)
 
     def _were_asked(self, deciding: list[Process]) -> bool:
         """Whether somebody wanted the job to end, before anything else had gone wrong with these."""
@@ -234,11 +301,14 @@ class Processes:
             return process
         base = self._base_name(process)
         self._names[base] += 1
-        process.attempt = self._names[base]
-        process.name = base if process.attempt == 1 else f"{base}_attempt{process.attempt}"
+        process.name, process.attempt = self._name_of(base, self._names[base])
+        self._ends[process.life].started += 1
         self._note_size(process)
         self.events.append((process, False))
         return process
+
+    def _name_of(self, base: str, attempt: int) -> tuple[str, int]:
+        return (base if attempt == 1 else f"{base}_attempt{attempt}"), attempt
 
     def _base_name(self, process: Process) -> str:
         if process.rank is not None:
@@ -252,20 +322,23 @@ class Processes:
         self.several = self.several or (world or 0) > 1 or len(self._names) > 1
         self.spread = self.spread or (world is not None and local is not None and world > local)
 
-    def _end(self, process: Process, fact: Fact, record: Record, offset_ns: int) -> None:
+    def _end(self, process: Process, fact: Fact, record: Record, offset_ns: int, error_ns: int) -> None:
+        process.error_ns = error_ns
         end_ns = number(record, "end_ns")
         process.ended_ns = fact.time if end_ns is None else end_ns + offset_ns
         process.lost = False
         process.vanished = fact.event == "vanished"
         process.exit = None if process.vanished else record
         asked_ns = number(record, "asked_ns")
-        process.asked_ns = None if asked_ns is None else asked_ns + offset_ns
+        if asked_ns is not None and (end_ns is None or asked_ns <= end_ns + _LATE_NS):
+            process.asked_ns = asked_ns + offset_ns
         if process.is_launcher:
             self._launchers_asked += [] if process.asked_ns is None else [process.asked_ns]
             return
         if process.ending in (Ending.FAILED, Ending.DOUBTFUL):
-            earliest = self._earliest_failure.get(process.life, process.ended_ns)
-            self._earliest_failure[process.life] = min(process.ended_ns, earliest)
+            is_killed = process.ending is Ending.DOUBTFUL and process.signal is not None
+            is_struck = is_killed and (process.is_struck or process.was_exec_killed)
+            self._ends[process.life].add(process.ended_ns, error_ns, is_struck)
         self.events.append((process, True))
 
 

@@ -20,8 +20,8 @@ class RunRow(_Answer):
     experiment: str = Field(examples=["default"])
     path: str = Field(description="The run folder, on the collector's machine.")
     state: str = Field(
-        description="running, finalizing, completed, failed, canceled, lost; interrupted if it has not ended and no "
-        "collector writes it.",
+        description="notstarted, running, finalizing, completed, failed, canceled, lost; interrupted if it has not "
+        "ended and no collector writes it.",
         examples=["running"],
     )
     started: str = Field(examples=["2026-11-24T11:52:00.123456789Z"])

@@ -88,8 +88,8 @@ class Run:
         return self._state.run.run_id
 
     @property
-    def state(self) -> str | None:
-        """running, finalizing, completed, failed, canceled or lost; None before the first node."""
+    def state(self) -> str:
+        """notstarted, running, finalizing, completed, failed, canceled or lost."""
         return self._state.presence.state
 
     @property

@@ -116,7 +116,7 @@ class Runs:
             await self._opened.wait_for(lambda: run_id in self._open)
             run = self._open[run_id]
         await run.ended.wait()
-        return run.state or ""
+        return run.state
 
     # ---- life -------------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ranklog_collector.core.ends import EARLY_NS
 from ranklog_collector.reading.processes import ProcessState, ProcessView, current
 
-EARLY_NS = 3_000_000_000
-"""Who has ended with 0 for so long while the others run has ended early."""
 SILENT_S = 10.0
 """A rank that says nothing for so long is worth a word."""
 SEPARATOR = " · "

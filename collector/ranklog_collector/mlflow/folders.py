@@ -11,7 +11,6 @@ from ranklog.mlflow_api.errors import UNAVAILABLE, MlflowError
 from ranklog.mlflow_api.statuses import STATES
 from ranklog_collector.core import journal
 from ranklog_collector.core.layout import API_FILE, JOURNAL
-from ranklog_collector.reading.folder import API
 
 _OPEN_MAX = 256
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,7 +37,7 @@ class Folders:
     def make_run(self, folder: str, run_id: str, start_ns: int, content: bytes) -> str:
         """Make a run folder; it is one when its journal is there. Tells what it has grown to. Raises MlflowError."""
         path = os.path.join(self.root, folder)
-        begin = journal.Run(1, run_id, os.path.basename(os.path.dirname(folder)), start_ns, API)
+        begin = journal.Run(1, run_id, os.path.basename(os.path.dirname(folder)), start_ns, journal.API)
         try:
             os.makedirs(os.path.dirname(os.path.join(path, JOURNAL)))
             self.append(folder, content)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ranklog_collector.core import journal
 from ranklog_collector.core.layout import INCOMING, JOURNAL
 from ranklog_collector.reading import api_streams
 from ranklog_collector.reading.inside import open_inside
@@ -16,9 +17,6 @@ from ranklog_collector.reading.journal_tail import JournalTail
 from ranklog_collector.reading.replay import apply
 from ranklog_collector.reading.state import RunState, Stream
 from ranklog_collector.store.local import LOCK
-
-API = "api"
-"""The origin of a run that came by REST."""
 
 
 def is_written(path: str) -> bool:
@@ -92,7 +90,20 @@ class RunFolder:
     @property
     def is_owned(self) -> bool:
         """Whether the run is, or was, in the care of a collector; else it is what came by REST."""
-        return self.state.run is None or self.state.run.origin != API
+        return self.state.run is None or self.state.run.origin != journal.API
+
+    @property
+    def damage(self) -> str | None:
+        """Why not all of the journal can be read; of one that is being written, its collector cares."""
+        if self.is_written:
+            return None
+        if self.state.run is None:
+            return "its journal is empty or damaged: it does not say which run it is"
+        if self._journal.unreadable_from is not None:
+            return (
+                f"its journal is damaged at byte {self._journal.unreadable_from}: what it told after that is not known"
+            )
+        return None
 
     @property
     def position(self) -> int:

@@ -13,8 +13,6 @@ from ranklog_collector.core.processes import Outcome, Process, number
 from ranklog_collector.reading.state import RunState, Stream
 
 OUTPUT_ROLES = frozenset({"stdout", "stderr", "launcher_stdout", "launcher_stderr", "launcher_log"})
-RANKS_MAX = 1_000_000
-"""A world size above this is nonsense."""
 
 
 class ProcessState(str, Enum):
@@ -77,11 +75,10 @@ def processes(state: RunState) -> list[ProcessView]:
         if stream.role in OUTPUT_ROLES:
             streams[stream.node, stream.process].append(stream)
     views = [_view(state, process, streams[process.node, process.key]) for process in state.processes]
-    met = {view.rank for view in views}
+    life = state.processes.lives.last.number
     views += [
-        ProcessView(f"rank_{rank}", "rank", rank, ProcessState.NOT_STARTED, life=state.processes.lives.last.number)
-        for rank in range(min(state.processes.world_size or 0, RANKS_MAX))
-        if rank not in met
+        ProcessView(one.name, "rank", one.rank, ProcessState.NOT_STARTED, one.attempt, life)
+        for one in state.processes.absent
     ]
     return sorted(
         views, key=lambda one: (one.rank is None, one.rank or 0, one.attempt, one.node, one.started_ns or 0, one.key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ranklog_collector.core import journal
+from ranklog_collector.core.presence import NOT_STARTED
 from ranklog_collector.reading.state import RunState, Segment, Stream
 from ranklog_collector.reading.timeline import Timeline
 
@@ -34,6 +35,8 @@ def _check(*sizes: int) -> None:
 
 def _run(state: RunState, entry: journal.Run) -> None:
     state.run = entry
+    if entry.origin == journal.API:
+        state.state = "running"  # who makes it by REST runs already, and its journal tells of no process
 
 
 def _node(state: RunState, entry: journal.Node) -> None:
@@ -49,7 +52,10 @@ def _clock(state: RunState, entry: journal.Clock) -> None:
 
 
 def _process(state: RunState, entry: journal.Process) -> None:
-    state.processes.apply(entry, state.node(entry.node).clock.offset_ns)
+    clock = state.node(entry.node).clock
+    if state.state == NOT_STARTED:
+        state.state, state.state_time = "running", entry.time
+    state.processes.apply(entry, clock.offset_ns, clock.error_ns)
 
 
 def _stream(state: RunState, entry: journal.Stream) -> None:
@@ -158,6 +164,10 @@ def _state(state: RunState, entry: journal.State) -> None:
     state.state, state.state_time = entry.state, entry.time
 
 
+def _asked(state: RunState, entry: journal.Asked) -> None:
+    state.processes.asked.append(entry)
+
+
 def _stopped(state: RunState, entry: journal.Stopped) -> None:
     state.is_stopped = True
 
@@ -179,6 +189,7 @@ _HANDLERS: dict[type, Any] = {
     journal.Pause: _pause,
     journal.Resume: _resume,
     journal.State: _state,
+    journal.Asked: _asked,
     journal.Stacks: _stacks,
     journal.Stopped: _stopped,
 }

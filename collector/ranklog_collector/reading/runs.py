@@ -12,10 +12,10 @@ import orjson
 
 from ranklog_collector.core import journal
 from ranklog_collector.core.layout import JOURNAL, RUN
-from ranklog_collector.reading.folder import API, AmbiguousError, NotThereError, ReadingError, RunFolder, is_written
+from ranklog_collector.core.presence import FINAL, NOT_STARTED
+from ranklog_collector.reading.folder import AmbiguousError, NotThereError, ReadingError, RunFolder, is_written
 from ranklog_collector.reading.inside import open_inside
 from ranklog_collector.reading.processes import ProcessState, processes
-from ranklog_collector.reading.state import ENDED
 from ranklog_collector.reading.times import parse_iso
 
 DEFAULT_ROOT = "ranklog-runs"
@@ -152,7 +152,7 @@ def overview(run: RunEntry) -> RunOverview:
         processes, end = loaded["processes"], loaded["end_time"]
         return _overview(
             run,
-            state=str(loaded["state"] or "running"),
+            state=str(loaded["state"] or NOT_STARTED),
             ended_ns=parse_iso(end) if end else None,
             nodes=len(loaded["nodes"]),
             processes=max(int(processes["seen"]), int(processes["world_size"] or 0)),
@@ -177,7 +177,7 @@ def overview_of(folder: RunFolder) -> RunOverview:
 
 
 def _overview(run: RunEntry, state: str, ended_ns: int | None, nodes: int, processes: int, failed: int) -> RunOverview:
-    if state not in ENDED and run.is_owned and not is_written(run.path):
+    if state not in FINAL and run.is_owned and not is_written(run.path):
         state = INTERRUPTED
     return RunOverview(run.run_id, run.experiment, run.path, run.started_ns, ended_ns, state, nodes, processes, failed)
 
@@ -193,7 +193,7 @@ def _entry(path: str) -> RunEntry | None:
         os.close(file)
     first = journal.parse(head.partition(b"\n")[0])
     if isinstance(first, journal.Run):
-        return RunEntry(first.run_id, first.experiment, path, first.time, first.origin != API)
+        return RunEntry(first.run_id, first.experiment, path, first.time, first.origin != journal.API)
     return RunEntry(os.path.basename(path), os.path.basename(os.path.dirname(path)), path, 0)
 
 

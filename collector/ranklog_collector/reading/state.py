@@ -6,11 +6,9 @@ from array import array
 from dataclasses import dataclass, field
 
 from ranklog_collector.core import journal
+from ranklog_collector.core.presence import FINAL, NOT_STARTED
 from ranklog_collector.core.processes import Processes
 from ranklog_collector.reading.timeline import NodeClock, Timeline
-
-ENDED = frozenset({"completed", "failed", "canceled", "lost"})
-"""States of a run that are final."""
 
 
 @dataclass(slots=True)
@@ -86,7 +84,7 @@ class RunState:
     processes: Processes = field(default_factory=Processes)
     streams: dict[int, Stream] = field(default_factory=dict)
     segments: dict[int, Segment] = field(default_factory=dict)
-    state: str = "running"
+    state: str = NOT_STARTED
     state_time: int = 0
     pause: journal.Pause | None = None
     stack_requests: dict[str, journal.Stacks] = field(default_factory=dict)
@@ -103,7 +101,7 @@ class RunState:
     @property
     def has_ended(self) -> bool:
         """Whether the run is over."""
-        return self.state in ENDED
+        return self.state in FINAL
 
     def clock(self, stream: Stream) -> NodeClock:
         """Of the node that wrote the stream; what came by REST came from none."""

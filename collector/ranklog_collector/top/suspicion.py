@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 
+from ranklog_collector.core.ends import EARLY_NS
 from ranklog_collector.core.verdict.finding import Status, Verdict
 from ranklog_collector.reading.processes import ProcessState
 from ranklog_collector.top.frame import Frame, Mark, Part, Row
 
 ALL_SILENT_NS = 10_000_000_000
 """If nobody has spoken for so long, the job may hang."""
-EARLY_NS = 3_000_000_000
-"""Whoever has completed for so long while others run may have ended too early."""
 _ENDED = (ProcessState.FAILED, ProcessState.LOST, ProcessState.TERMINATED)
 
 

@@ -44,6 +44,7 @@ MARKS = {
     Mark.BEHIND: Look("◂", "B", "BEHIND", "suspect"),
 }
 RUN_LOOKS = {
+    "notstarted": Span("○ not started", "notstarted"),
     "running": Span("● running", "running"),
     "finalizing": Span("● finalizing", "running"),
     "completed": Span("✓ completed", "good"),

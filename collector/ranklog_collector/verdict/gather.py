@@ -129,7 +129,7 @@ def _with_record(folder: RunFolder, member: Member, process: Process) -> Member:
         life=process.life,
         ended=None if ended is None else Moment(ended - lag, ended, error, process.node),
         exec_pid=number(process.record, "exec_pid"),
-        was_exec_killed=process.exit is not None and "max_rss_bytes" not in process.exit,
+        was_exec_killed=process.was_exec_killed,
         asked_signal=number(process.exit or {}, "asked_signal"),
         asked=None if asked is None else Moment(asked - EXIT_NS, asked, error, process.node),
         lost_bytes=number(process.exit or {}, "lost_bytes") or 0,

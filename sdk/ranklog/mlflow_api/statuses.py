@@ -11,7 +11,11 @@ STATES = {
 }
 """Ours by MLflow's, in the order of MLflow's numbers from 1."""
 ENDS = frozenset(("completed", "failed", "canceled"))
-_STATUSES = {state: status for status, state in STATES.items()} | {"lost": "FAILED", "interrupted": "FAILED"}
+_STATUSES = {state: status for status, state in STATES.items()} | {
+    "notstarted": "SCHEDULED",
+    "lost": "FAILED",
+    "interrupted": "FAILED",
+}
 
 
 def status_of(state: str) -> str:

@@ -15,6 +15,7 @@ from ranklog.run.own_log import warn
 
 STATUSES = {
     "waiting": "NotStarted",
+    "notstarted": "NotStarted",
     "running": "Running",
     "completed": "Completed",
     "failed": "Failed",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ranklog_collector.core import journal
-from ranklog_collector.core.presence import GONE_NS, Node, Presence
+from ranklog_collector.core.presence import GONE_NS, NOT_STARTED, Node, Presence
 
 S = 1_000_000_000
 
@@ -66,8 +66,37 @@ def world() -> World:
     return world
 
 
-def test_the_first_node_makes_the_run_running() -> None:
-    assert World().hello("a") == ["a joined", "run running"]
+def test_a_run_has_not_started_until_a_process_of_it_has() -> None:
+    world = World()
+    assert world.presence.state == NOT_STARTED
+    assert world.hello("a") == ["a joined"]
+    assert world.passes(100, "a") == []
+    assert world.presence.state == NOT_STARTED
+    assert world.process("a", "0-1", "started", pid=1) == ["0-1 started", "run running"]
+    assert world.process("a", "1-1", "started", pid=2) == ["1-1 started"]
+
+
+def test_a_run_of_which_only_an_end_is_told_has_run() -> None:
+    world = World()
+    world.hello("a")
+    assert world.process("a", "0-1", "exited", exit_code=0) == ["0-1 exited", "run running"]
+
+
+def test_the_few_that_end_with_0_while_the_others_go_on_are_told_once(world: World) -> None:
+    for rank in range(3):
+        world.process("a", f"{rank}-1", "started", rank=rank, world_size=3)
+    world.process("a", "2-1", "exited", exit_code=0)
+    assert world.passes(3, "a") == []
+    assert world.passes(5, "a") == ["2-1 early"]
+    world.process("a", "1-1", "exited", exit_code=0)
+    assert world.passes(5, "a") == [], "most have ended: the last one is late"
+
+
+def test_who_ends_badly_while_the_others_go_on_is_not_called_early(world: World) -> None:
+    for rank in range(3):
+        world.process("a", f"{rank}-1", "started", rank=rank, world_size=3)
+    world.process("a", "2-1", "exited", exit_code=3)
+    assert world.passes(5, "a") == []
 
 
 def test_a_silent_node_is_lost_with_its_processes_and_back_at_its_next_word(world: World) -> None:
@@ -113,7 +142,7 @@ def test_an_older_agent_is_fenced_and_the_same_or_a_newer_one_is_not(world: Worl
 
 
 def test_replayed_facts_about_a_process_change_nothing(world: World) -> None:
-    assert world.process("a", "0-1", "started", pid=1) == ["0-1 started"]
+    assert world.process("a", "0-1", "started", pid=1) == ["0-1 started", "run running"]
     assert world.process("a", "0-1", "started", pid=1) == []
     assert world.process("a", "0-1", "exited", exit_code=0) == ["0-1 exited"]
     assert world.process("a", "0-1", "vanished", end_ns=1) == []

@@ -221,6 +221,7 @@ def test_the_run_in_short(job: Job) -> None:
         "completed": 0,
         "failed": 1,
         "terminated": 0,
+        "notstarted": 1,
     }
     assert summary["properties"]["ProcessStatusFile"] == "azureml-logs/process_status.json"
 

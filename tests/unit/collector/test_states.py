@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ranklog_collector.core import journal
 from ranklog_collector.core.layout import Layout
-from ranklog_collector.core.presence import FINAL, GONE_NS, Node, Presence
+from ranklog_collector.core.presence import FINAL, GONE_NS, NOT_STARTED, Node, Presence
 from ranklog_collector.core.process_files import process_info, process_status, run_summary
 from ranklog_collector.reading import replay
 from ranklog_collector.reading.processes import ProcessState, processes
@@ -48,6 +48,13 @@ class Job:
     def vanishes(self, node: str, key: str) -> None:
         self._record(self.presence.process(node, key, "vanished", {"end_ns": self.now}, self.now))
 
+    def is_struck(self, node: str, key: str, signal: int = 15, **record: Any) -> None:
+        """It is ended by a signal, and its `ranklog exec`, which lives on, got none."""
+        self.ends(node, key, signal=signal, asked_signal=None, asked_ns=None, max_rss_bytes=1, **record)
+
+    def is_asked(self, why: str, by: str = "") -> None:
+        self._record([journal.Asked(why, by, self.now)])
+
     def clock(self, node: str, offset_ns: int) -> None:
         self._record(self.presence.clock(node, offset_ns, 1000, self.now))
 
@@ -59,7 +66,7 @@ class Job:
             self._record(self.presence.tick(self.now))
 
     @property
-    def state(self) -> str | None:
+    def state(self) -> str:
         return self.presence.state
 
     @property
@@ -102,13 +109,19 @@ def check_that_all_agree(job: Job) -> None:
     views = [view for view in processes(seen) if view.role != "launcher"]
     rows = azure_table(info, status) if info else []
     assert disagreements(rows, views) == []
+    last = {line["process_name"]: line["status"] for line in map(json.loads, status.splitlines())}
+    absent = {view.name for view in views if view.state is ProcessState.NOT_STARTED}
+    assert {name for name, said in last.items() if said == "NotStarted"} == absent
+    assert absent.isdisjoint({str(row[0]) for row in rows})
     has_ended = presence.state in FINAL
-    assert (seen.has_ended, seen.state) == (has_ended, presence.state or "running")
+    assert (seen.has_ended, seen.state) == (has_ended, presence.state)
+    assert (presence.state == NOT_STARTED) == (not len(presence.processes))
     if has_ended:
         assert not [row for row in rows if row[1] == "Started"]
         assert ProcessState.RUNNING not in {view.state for view in views}
     summary = json.loads(run_summary(journal.Run(1, "r1", "default", T0), presence, Layout(presence)))
     assert summary["processes"]["seen"] <= len(views)
+    assert summary["processes"]["notstarted"] == len(absent)
 
 
 NODES, KEYS = st.sampled_from("012"), st.sampled_from("abcdefgh")
@@ -129,7 +142,9 @@ ENDS = st.fixed_dictionaries(
         "exit_code": st.sampled_from([0, 1, 3, 137, 143]),
         "signal": st.sampled_from([2, 9, 11, 15]),
         "oom_killed": st.booleans(),
+        "asked_signal": st.sampled_from([None, 15]),
         "asked_ns": st.integers(T0, T0 + 100 * S),
+        "max_rss_bytes": st.just(1),
         "end_ns": st.integers(T0, T0 + 100 * S),
     },
 )
@@ -332,3 +347,169 @@ def test_the_launchers_of_an_earlier_life_do_not_count(job: Job) -> None:
     job.leaves("0", "1")
     job.passes(1)
     assert job.state == "completed"
+
+
+def test_a_rank_that_nobody_has_seen_has_not_started_and_the_process_files_say_so() -> None:
+    job = Job()
+    job.joins("0")
+    assert (job.state, job.states) == ("notstarted", {})
+    job.starts("0", "0-a", rank=0, world_size=3, launcher="openmpi")
+    job.starts("0", "2-a", rank=2, world_size=3, launcher="openmpi")
+    assert job.states == {"rank_0": "Running", "rank_1": "NotStarted", "rank_2": "Running"}
+    check_that_all_agree(job)
+    job.starts("0", "1-a", rank=1, world_size=3, launcher="openmpi")
+    assert job.states == dict.fromkeys(("rank_0", "rank_1", "rank_2"), "Running")
+    check_that_all_agree(job)
+
+
+def test_a_rank_that_a_restart_has_not_brought_back_yet_has_not_started_again(job: Job) -> None:
+    job.ends("1", "1-a", exit_code=1)
+    job.ends("0", "0-a", signal=15)
+    job.starts("0", "0-b", rank=0, world_size=2, launcher="torchrun")
+    assert job.states == {
+        "rank_0": "Terminated",
+        "rank_0_attempt2": "Running",
+        "rank_1": "Failed",
+        "rank_1_attempt2": "NotStarted",
+    }
+    check_that_all_agree(job)
+    job.starts("1", "1-b", rank=1, world_size=2, launcher="torchrun")
+    assert job.states["rank_1_attempt2"] == "Running"
+
+
+def test_a_world_size_that_is_nonsense_makes_no_ranks(job: Job) -> None:
+    job.starts("0", "x", rank=7, world_size=1 << 40)
+    assert "NotStarted" not in job.states.values()
+    check_that_all_agree(job)
+
+
+def test_a_rank_that_a_signal_struck_alone_has_failed_and_the_run_with_it(job: Job) -> None:
+    job.is_struck("1", "1-a")
+    job.passes(1, "0", "1")
+    job.ends("0", "0-a", exit_code=1, asked_signal=15, asked_ns=job.now)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert (job.states, job.state) == ({"rank_0": "Terminated", "rank_1": "Failed"}, "failed")
+    check_that_all_agree(job)
+
+
+def test_a_launcher_whose_exit_code_tells_of_a_rank_that_a_signal_struck_was_not_canceled(job: Job) -> None:
+    job.starts("0", "p-l", role="launcher")
+    job.is_struck("1", "1-a")
+    job.ends("0", "0-a", signal=15, asked_signal=15, asked_ns=job.now)
+    job.ends("0", "p-l", exit_code=143, asked_signal=None, asked_ns=None)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert job.states == {"launcher_7": "Failed", "rank_0": "Terminated", "rank_1": "Failed"}
+    assert job.state == "failed"
+    check_that_all_agree(job)
+
+
+def test_all_ranks_that_a_signal_strikes_at_once_are_ended_by_somebody(job: Job) -> None:
+    job.is_struck("0", "0-a")
+    job.passes(0.5, "0", "1")
+    job.is_struck("1", "1-a")
+    job.leaves("0", "1")
+    job.passes(1)
+    assert (job.states, job.state) == ({"rank_0": "Terminated", "rank_1": "Terminated"}, "canceled")
+    check_that_all_agree(job)
+
+
+def test_all_ranks_that_are_killed_at_once_with_their_execs_have_not_failed_but_the_run_has(job: Job) -> None:
+    for rank, node in enumerate("01"):
+        job.ends(node, f"{rank}-a", signal=9, asked_signal=None, asked_ns=None)
+        job.passes(0.5, "0", "1")
+    job.leaves("0", "1")
+    job.passes(1)
+    assert (job.states, job.state) == ({"rank_0": "Terminated", "rank_1": "Terminated"}, "failed")
+    check_that_all_agree(job)
+
+
+def test_a_single_process_that_a_signal_struck_has_failed() -> None:
+    job = Job()
+    job.joins("0")
+    job.starts("0", "a")
+    job.is_struck("0", "a")
+    job.leaves("0")
+    job.passes(1)
+    assert job.state == "failed"
+
+
+def test_a_signal_that_exec_got_with_its_process_was_meant_for_both(job: Job) -> None:
+    for rank, node in enumerate("01"):
+        job.ends(node, f"{rank}-a", signal=15, asked_signal=15, asked_ns=job.now + 1_000_000, max_rss_bytes=1)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert job.state == "canceled"
+
+
+def test_a_rank_that_failed_before_it_was_asked_to_end_was_not_ended_by_that(job: Job) -> None:
+    job.ends("1", "1-a", exit_code=1, asked_signal=15, asked_ns=job.now + S // 10, max_rss_bytes=1)
+    job.passes(0.5, "0", "1")
+    job.ends("0", "0-a", exit_code=1, asked_signal=15, asked_ns=job.now)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert (job.states, job.state) == ({"rank_0": "Terminated", "rank_1": "Failed"}, "failed")
+
+
+@pytest.mark.parametrize("is_told_first", [False, True])
+def test_a_killed_rank_whose_end_is_noticed_after_its_peers_has_failed(job: Job, is_told_first: bool) -> None:
+    def peer_ends() -> None:
+        job.ends("0", "0-a", exit_code=1, end_ns=job.now - S // 10)
+
+    if not is_told_first:
+        peer_ends()
+    job.is_struck("1", "1-a", signal=9)
+    if is_told_first:
+        peer_ends()
+    assert job.states == {"rank_0": "Failed", "rank_1": "Failed"}
+    check_that_all_agree(job)
+
+
+@pytest.mark.parametrize(
+    "record", [{"asked_signal": None}, {"asked_signal": 15, "asked_ns": T0 + S // 2, "max_rss_bytes": 1}]
+)
+def test_a_rank_that_is_killed_with_its_group_or_after_it_was_asked_was_not_first(
+    job: Job, record: dict[str, Any]
+) -> None:
+    job.ends("0", "0-a", exit_code=1)
+    job.ends("1", "1-a", signal=9, **record, end_ns=job.now + S // 100)
+    assert job.states == {"rank_0": "Failed", "rank_1": "Terminated"}
+
+
+def test_a_rank_that_is_killed_long_after_another_has_failed_was_not_first(job: Job) -> None:
+    job.ends("0", "0-a", exit_code=1)
+    job.passes(2, "0", "1")
+    job.is_struck("1", "1-a", signal=9)
+    assert job.states == {"rank_0": "Failed", "rank_1": "Terminated"}
+
+
+def test_a_job_that_reaches_its_time_limit_has_failed_and_was_not_canceled(job: Job) -> None:
+    job.is_asked("time-limit", "--max-duration 60")
+    asked = {"asked_signal": 15, "asked_ns": job.now}
+    job.ends("0", "0-a", signal=15, **asked)
+    job.ends("1", "1-a", signal=9, **asked)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert (job.states, job.state) == ({"rank_0": "Terminated", "rank_1": "Terminated"}, "failed")
+    check_that_all_agree(job)
+
+
+def test_a_job_that_ends_well_when_its_time_is_up_has_completed(job: Job) -> None:
+    job.is_asked("time-limit", "--max-duration 60")
+    for rank, node in enumerate("01"):
+        job.ends(node, f"{rank}-a", exit_code=0, asked_signal=15, asked_ns=job.now)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert job.state == "completed"
+
+
+def test_a_job_that_somebody_cancels_before_its_time_is_up_was_canceled(job: Job) -> None:
+    job.is_asked("canceled", "SIGTERM")
+    job.passes(1, "0", "1")
+    job.is_asked("time-limit", "--max-duration 60")
+    for rank, node in enumerate("01"):
+        job.ends(node, f"{rank}-a", signal=15, asked_signal=15, asked_ns=job.now)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert job.state == "canceled"

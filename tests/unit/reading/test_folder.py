@@ -193,10 +193,11 @@ def test_what_is_no_run_folder_is_said_so(tmp_path: Path) -> None:
 
 
 def test_every_state_of_a_process_is_told(tmp_path: Path) -> None:
-    run, streams = job(tmp_path / "r", 6)
-    run.world_size = 8
-    run.rank(6)
-    run.write(streams[0], b"hello\n", at=2)
+    run = RunWriter(tmp_path / "r", world_size=8)
+    run.node("n0")
+    for rank in range(7):
+        run.rank(rank)
+    run.write(run.output(0), b"hello\n", at=2)
     run.exit(0, code=0)
     run.exit(1, code=3)
     run.exit(2, code=None, signal=15)

@@ -42,6 +42,8 @@ def test_a_run_is_meant_by_its_folder(root: Path, monkeypatch: pytest.MonkeyPatc
     assert open_run(str(root / "mnist/alpha-1"), "/nowhere").run_id == "alpha-1"
     monkeypatch.chdir(root / "mnist/alpha-2")
     assert open_run(".", "/nowhere").run_id == "alpha-2"
+    with pytest.raises(ReadingError, match="is no run folder"):
+        open_run("..", "/nowhere")
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,9 @@ def test_a_run_that_nobody_writes_and_that_has_not_ended_is_interrupted(tmp_path
     assert overview(entry).state == "interrupted"
     with (run.folder / ".ranklog/lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        assert overview(entry).state == "notstarted"
+        run.node("n0")
+        run.rank(0)
         assert overview(entry).state == "running"
 
 
@@ -147,3 +152,13 @@ def test_a_journal_without_its_first_line_is_not_rebuilt_from(tmp_path: Path) ->
     run.journal_path.write_bytes(run.journal_path.read_bytes().partition(b"\n")[2])
     with pytest.raises(ReadingError, match="does not say which run"):
         rebuild(RunFolder(str(run.folder)))
+
+
+def test_a_journal_that_is_damaged_is_not_rebuilt_from(tmp_path: Path) -> None:
+    run = ended(tmp_path)
+    data = bytearray(run.journal_path.read_bytes())
+    data[len(data) // 2] = 0
+    run.journal_path.write_bytes(data)
+    with pytest.raises(ReadingError, match="cannot be made again: its journal is damaged at byte"):
+        rebuild(RunFolder(str(run.folder)))
+    assert not (run.folder / "run.json").exists()

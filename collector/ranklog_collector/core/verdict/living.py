@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ranklog_collector.core.ends import EARLY_NS
 from ranklog_collector.core.verdict.culprits import hanging, headline, of_member
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member
@@ -11,8 +12,6 @@ from ranklog_collector.core.verdict.finding import Category, Confidence, Status,
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
 from ranklog_collector.core.verdict.words import called, introduced, several, span_text
 
-EARLY_NS = 3_000_000_000
-"""Who has ended with 0 for so long while the others run has ended early."""
 LAUNCHER_NS = 10_000_000_000
 """A launcher whose ranks have all ended for so long hangs."""
 
