@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -26,6 +27,10 @@ from ranklog_collector.store.open_files import OpenFiles
 START_TIMEOUT_S = 10.0
 FAREWELL_S = 2.0
 """How long agents have to take their leave."""
+SAME_S = 1.0
+"""A signal that comes again so soon was sent twice."""
+GRACE_LOOK_S = 0.1
+"""How often it is looked whether runs have ended."""
 THREADS = 16
 """For calls that a disk may hold up; two of them serve one busy run."""
 MESSAGE_OVERHEAD = 1 << 20
@@ -85,13 +90,21 @@ async def serving(config: Config) -> AsyncIterator[Collector]:
 
 
 async def run(config: Config, ready: Callable[[Collector], None]) -> None:
-    """Serve until SIGTERM or SIGINT; a second one ends the process at once. Raises ConfigError."""
-    stop = asyncio.Event()
+    """Serve until SIGTERM or SIGINT, and see runs through that may be about to end. Raises ConfigError.
+
+    A second signal ends that wait, one after it the process at once.
+    """
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    signalled_s = -SAME_S
 
     def on_signal(number: int) -> None:
-        if stop.is_set():
+        nonlocal signalled_s
+        if time.monotonic() - signalled_s < SAME_S:
+            return
+        signalled_s = time.monotonic()
+        if hurry.is_set():
             os._exit(128 + number)
-        stop.set()
+        (hurry if stop.is_set() else stop).set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,6 +112,18 @@ async def run(config: Config, ready: Callable[[Collector], None]) -> None:
     async with serving(config) as collector:
         ready(collector)
         await stop.wait()
+        await _see_through(collector.runs, config.grace_s, hurry)
+        hurry.set()
+
+
+async def _see_through(runs: Runs, grace_s: float, hurry: asyncio.Event) -> None:
+    """Wait for the ends of runs that have agents now, for `grace_s` at most: who ends us may be ending them, too."""
+    under_way = [run for run in runs if run.sessions]
+    deadline = time.monotonic() + grace_s
+    while time.monotonic() < deadline and any(run.sessions or not run.is_ended for run in under_way):
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(hurry.wait(), GRACE_LOOK_S)
+            return
 
 
 def _make_root(root: str) -> None:

@@ -73,6 +73,8 @@ class Config:
     """What agents have to show."""
     tls: Tls | None = None
     limits: Limits = field(default_factory=Limits)
+    grace_s: float = 0.0
+    """How long runs that are under way may take to end when the collector is told to end."""
     stacks_after_silence_s: float = 0.0
     """So long a job has to be silent for its stacks to be asked for; 0: that is left to people."""
 

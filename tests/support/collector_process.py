@@ -41,6 +41,11 @@ class CollectorProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 

@@ -67,7 +67,8 @@ class Slurm:
             time.sleep(0.05)
 
     def _states(self) -> list[str]:
-        answer = self._hosts.run(0, "sinfo", "--noheader", "--Node", "--format=%T", env=self.environment, check=False)
+        what = ("--partition=main", "--Node", "--noheader", "--format=%T")
+        answer = self._hosts.run(0, "sinfo", *what, env=self.environment, check=False)
         return answer.stdout.split()
 
     def _configuration(self) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from ranklog_collector.reading.folder import RunFolder
 from tests.support.collector_agent import Agent, hello
 from tests.support.collector_process import CollectorProcess
 
@@ -95,6 +96,45 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 
     asyncio.run(asyncio.wait_for(story(), 60))
     assert collector.wait() in (0, 128 + signal.SIGTERM)
+
+
+STARTED = b'{"version": 1, "key": "0-7-1", "pid": 7, "start_ns": 1700000000000000000, "hostname": "node0", "rank": 0}'
+
+
+def test_it_sees_a_run_through_that_is_told_to_end_with_it(tmp_path: Path) -> None:
+    collector = CollectorProcess(tmp_path, None, "--grace", "60")
+    collector.start()
+
+    async def story() -> None:
+        async with Agent(collector.address) as agent:
+            await agent.process("0-7-1", started=STARTED)
+            await agent.until(lambda: "0-7-1" in agent.facts)
+            os.kill(collector.pid, signal.SIGTERM)
+            await agent.process("0-7-1", exited=b'{"signal": 15, "asked_signal": 15, "asked_ns": 1, "end_ns": 2}')
+            await agent.until(lambda: agent.facts["0-7-1"].exited)
+            await agent.goodbye()
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+    assert collector.wait() == 0
+    assert RunFolder(str(collector.root / "default" / "r1")).state.state == "canceled"
+
+
+def test_a_second_signal_ends_its_wait_for_a_run(tmp_path: Path) -> None:
+    collector = CollectorProcess(tmp_path, None, "--grace", "600")
+    collector.start()
+
+    async def story() -> None:
+        async with Agent(collector.address) as agent:
+            await agent.process("0-7-1", started=STARTED)
+            await agent.until(lambda: "0-7-1" in agent.facts)
+            os.kill(collector.pid, signal.SIGTERM)
+            while agent.farewell is None and agent.status is None:
+                os.kill(collector.pid, signal.SIGTERM)  # those that come within a second are the same one
+                await asyncio.sleep(0.05)
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+    assert collector.wait() in (0, -signal.SIGTERM)
+    assert RunFolder(str(collector.root / "default" / "r1")).state.state == "running"
 
 
 def test_what_it_cannot_start_with_is_said_without_a_traceback(tmp_path: Path) -> None:

@@ -213,6 +213,28 @@ def test_the_exit_record_says_by_which_signal_a_program_was_asked_to_end_and_whe
     assert begun_ns <= end.asked_ns <= end.end_ns
 
 
+def test_who_ends_by_a_signal_before_exec_has_got_it_was_asked_nevertheless(executor: Executor) -> None:
+    """Slurm sends it to one process after the other."""
+    with executor.start("sleep", "100", start_new_session=True) as process:
+        until(lambda: "sleep\n" in (Path(f"/proc/{pid}/comm").read_text() for pid in family(process)), "it sleeps")
+        (command,) = [pid for pid in family(process) if Path(f"/proc/{pid}/comm").read_text() == "sleep\n"]
+        process.send_signal(signal.SIGSTOP)
+        os.kill(command, signal.SIGTERM)
+        until(lambda: _state(command) == "Z", "it has ended")
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+    end = executor.spool.end()
+    assert (end.signal, end.asked_signal) == (signal.SIGTERM, signal.SIGTERM)
+    assert end.asked_ns is not None
+    assert end.asked_ns <= end.end_ns
+
+
+def test_a_program_that_was_ended_alone_was_not_asked_to(executor: Executor) -> None:
+    with executor.start("sh", "-c", "kill -TERM $$"):
+        pass
+    assert (executor.spool.end().signal, executor.spool.end().asked_signal) == (signal.SIGTERM, None)
+
+
 def test_a_program_that_ends_by_itself_was_not_asked_to(executor: Executor) -> None:
     executor.run("true")
     assert (executor.spool.end().asked_signal, executor.spool.end().asked_ns) == (None, None)

@@ -53,6 +53,14 @@ DEFAULTS = Limits()
     metavar="SECONDS",
     help="Keep the stacks of jobs that say nothing for so long; 0: never.",
 )
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="When told to end, how long to wait for runs to end that are under way: they may have been told as well.",
+)
 @click.option("--runs-max", default=DEFAULTS.runs_max, show_default=True, help="Runs at the same time.")
 @click.option("--sessions-max", default=DEFAULTS.sessions_max, show_default=True, help="Agents at the same time.")
 @click.option("--streams-max", default=DEFAULTS.streams_max, show_default=True, help="Streams of one run.")
@@ -92,6 +100,7 @@ def _config(options: dict[str, Any]) -> Config:
         http=Http(options["http"], token, options["catalog"]) if options["http"] else None,
         token=token,
         tls=tls,
+        grace_s=options["grace"],
         stacks_after_silence_s=options["stacks_after_silence"],
         limits=Limits(
             message_bytes_max=options["message_bytes_max"],

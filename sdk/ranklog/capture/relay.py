@@ -22,6 +22,8 @@ DISK_S = 2.0
 """How long a full disk is waited for at the end."""
 PARTING_S = 30.0
 """How long a launcher may take in all."""
+REQUEST_S = 0.1
+"""How much later than the child we may get a signal that is sent to both."""
 STOPS = frozenset({signal.SIGTSTP, signal.SIGTTIN})
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 
@@ -77,6 +79,14 @@ class Relay:
             heard = [self._hear(source, monotonic()) for source in self._sources if source.is_open]
             if not any(heard) or until_s < quiet_s:
                 break
+
+    def hear_out(self) -> None:
+        """Whoever ends a whole job may reach the child first, and ends it by that: wait a moment for our own signal."""
+        status = self._child.status
+        until_s = monotonic() + REQUEST_S
+        is_asking = status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) in ENDS
+        while is_asking and self.asked is None and monotonic() < until_s:
+            self._step(until_s)
 
     def settle(self) -> None:
         """Give a full disk a last chance."""

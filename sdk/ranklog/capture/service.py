@@ -21,9 +21,11 @@ def serve(capture: "Capture", dispositions: Dispositions) -> "NoReturn":
     _give_way()
     relay = Relay(capture.child, connect(capture), Inbox(dispositions), capture.witness.report, STDOUT)
     relay.run()
-    end_ns, status, asked = time_ns(), capture.child.status, relay.asked
+    end_ns, status = time_ns(), capture.child.status
     assert status is not None, "it has ended"
     capture.heir.tell(status)
+    relay.hear_out()
+    asked = relay.asked and (relay.asked[0], min(relay.asked[1], end_ns))
     relay.drain()
     relay.settle()
     capture.write_exit(end_ns, asked)
