@@ -136,6 +136,7 @@ class Runs:
         taking_up.cancel()
         await asyncio.gather(taking_up, heeding, *self._opening.values(), return_exceptions=True)
         for run in self:
+            run.tick(time.time_ns())  # whoever has left just now has left
             self._close(run)
         await asyncio.gather(*self._serving.values(), return_exceptions=True)
 
