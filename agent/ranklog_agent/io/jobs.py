@@ -134,7 +134,9 @@ class Jobs:
             known.recordings = recordings.beginnings(procfs.environment(record.pid) or os.environ)
             known.owner = procfs.owner(record.pid)
         is_past = key in self.settled or record.restart < self.start
-        self._begin(known, raw, record.launcher_pid if is_here else None, is_awaited=not is_past)
+        # Who started a process that is no rank, such as the shell of a batch script, starts no more of them.
+        launcher_pid = record.launcher_pid if is_here and record.rank is not None else None
+        self._begin(known, raw, launcher_pid, is_awaited=not is_past)
         if record.role != "launcher":
             self._recorded[record.pid] = key
         if record.cwd is not None:

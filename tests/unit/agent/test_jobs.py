@@ -117,6 +117,15 @@ def test_processes_of_an_earlier_start_of_the_job_are_no_job(tmp_path: Path) -> 
     assert is_over(jobs)
 
 
+def test_who_started_a_rank_may_start_more_but_not_who_started_its_launcher(tmp_path: Path) -> None:
+    (tmp_path / "procs").mkdir()
+    here = {"pid_namespace": os.stat("/proc/self/ns/pid").st_ino, "launcher_pid": os.getpid()}
+    ended(tmp_path / "procs", "p-9-1", role="launcher", **here)
+    assert is_over(Jobs(str(tmp_path), HERE))
+    ended(tmp_path / "procs", KEY, rank=0, **here)
+    assert not is_over(Jobs(str(tmp_path), HERE))
+
+
 def test_the_list_of_those_that_were_seen_through_grows(tmp_path: Path) -> None:
     assert Settled(str(tmp_path)).keys == set()
     Settled(str(tmp_path)).add(["a", "b"])
