@@ -11,12 +11,13 @@ import re2
 from ranklog_collector.core.line_levels import LEVELS, line_level, suspects
 from ranklog_collector.reading.lines import LINE_BYTES_MAX, Piece, Read
 from ranklog_collector.reading.needles import needles
-from ranklog_collector.reading.text import shown
+from ranklog_collector.reading.text import joint, may_be_ours, shown
 
 EXPRESSION_MAX = 10_000
 _MEMORY_BYTES = 64 << 20
 # Of the ends of the text, which a line has and a block has elsewhere.
 _ENDS_OF_TEXT = re.compile(r"\\[Az]")
+_BLIND = "(?i)"
 _LONG_LINE_OVERLAP = 4096
 _VAIN_BYTES = 4096
 """If needles are found in vain more often than once in so many bytes, they are of no help."""
@@ -34,6 +35,13 @@ class Wanted(Protocol):
         """Cut the wanted lines out; those that follow one another are together."""
         raise NotImplementedError
 
+    def suspect(self, data: bytes) -> int:
+        """Tell where in bytes of the file the first text is that may make a line be wanted; -1 if nowhere.
+
+        The bytes may begin and end inside of lines. It must be much faster than cutting them out.
+        """
+        raise NotImplementedError
+
 
 class AtLeast:
     """Lines that say of themselves that they are so grave, or graver."""
@@ -47,6 +55,10 @@ class AtLeast:
         suspected = list(self._suspects.select([piece], read))
         return [one for one in suspected if line_level(shown(one.data)) in self._levels]
 
+    def suspect(self, data: bytes) -> int:
+        """See Wanted."""
+        return self._suspects.suspect(data)
+
 
 class Both:
     """Lines that are wanted by one and by the other."""
@@ -57,6 +69,11 @@ class Both:
     def passages(self, piece: Piece, read: Read) -> list[Piece]:
         """See Wanted."""
         return [found for part in self._one.passages(piece, read) for found in self._other.passages(part, read)]
+
+    def suspect(self, data: bytes) -> int:
+        """See Wanted."""
+        one, other = self._one.suspect(data), self._other.suspect(data)
+        return -1 if one < 0 or other < 0 else max(one, other)
 
 
 class Pattern:
@@ -71,12 +88,16 @@ class Pattern:
     ) -> None:
         if len(expression) > EXPRESSION_MAX:
             raise PatternError(f"it is longer than {EXPRESSION_MAX:,} characters")
+        if expression.startswith(_BLIND):
+            expression, ignore_case = expression.removeprefix(_BLIND), True
         self._invert = invert
         self._in_line = _in_line(expression, ignore_case, is_bounded)
         self._in_block: Any = None
         if not isinstance(self._in_line, re.Pattern) and not _ENDS_OF_TEXT.search(expression):
             self._in_block = _compiled(f"(?m){expression}", ignore_case)
-        self._needles = [_compiled(re2.escape(word), ignore_case) for word in needles(expression)]
+        words = needles(expression)
+        self._needles = [_compiled(re2.escape(word), ignore_case) for word in words]
+        self._is_sieve = bool(words) and not invert and not any(map(may_be_ours, words))
 
     def matches(self, line: bytes) -> bool:
         """Whether it is found in a line as it is shown."""
@@ -92,6 +113,16 @@ class Pattern:
     def passages(self, piece: Piece, read: Read) -> list[Piece]:
         """Cut the wanted lines out; those that follow one another are together."""
         return list(_cut(piece, _joined(self._spans(piece, read))))
+
+    def suspect(self, data: bytes) -> int:
+        """See Wanted."""
+        if not self._is_sieve:
+            return 0
+        first = joint(data)
+        for word in self._needles:
+            found = word.search(data, 0, len(data) if first < 0 else first)
+            first = found.start() if found else first
+        return first
 
     def _spans(self, piece: Piece, read: Read) -> Iterable[tuple[int, int]]:
         data = piece.data
@@ -118,7 +149,7 @@ class Pattern:
             else:
                 vain += 1
                 if vain * _VAIN_BYTES > len(text) and self._in_block is not None:
-                    self._needles = []
+                    self._needles, self._is_sieve = [], False
                     find, is_certain = self._finder(text)
             at = end + 1
 

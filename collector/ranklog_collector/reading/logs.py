@@ -24,6 +24,7 @@ from ranklog_collector.reading.lines import (
 )
 from ranklog_collector.reading.merge import merged
 from ranklog_collector.reading.select import Selection, Source, chosen
+from ranklog_collector.reading.sieve import sifted
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.reading.timeline import Moments
 
@@ -194,12 +195,12 @@ class LogReader:
             start += 1  # the end of a line that was yielded without it
         self._reached[number] = start
         moments = stream.timeline.moments(self._folder.state.clock(stream))
-        source = self._whole(number, pieces(read, start, end, size), is_final)
         try:
             if self._pattern is None:
-                for piece in source:
+                for piece in self._whole(number, pieces(read, start, end, size), is_final):
                     yield list(timed(number, [piece], moments))
             else:
+                source = self._whole(number, sifted(read, start, end, size, self._pattern.suspect), is_final)
                 for found in self._wanted(self._pattern, source, read, start, end):
                     yield list((self._together if self._is_together else timed)(number, found, moments))
         except _DueError:
@@ -270,7 +271,7 @@ class LogReader:
     def _whole(self, number: int, source: Iterator[Piece], is_final: bool) -> Iterator[Piece]:
         """Hold back a line that is not complete, and remember how far the stream has been read."""
         for piece in source:
-            whole = piece if is_final else self._without_partial(number, piece)
+            whole = piece if is_final or not piece.data else self._without_partial(number, piece)
             if whole is None:
                 return
             self._reached[number] = whole.end

@@ -32,6 +32,18 @@ def shown(data: bytes, colour: bool = False) -> bytes:
     return b"\n".join([_line(line, colour) for line in data.split(b"\n")])
 
 
+def joint(data: bytes) -> int:
+    """Where the first thing is that is taken out of a line so that what was apart comes together; -1 if nowhere."""
+    escape = data.find(b"\x1b")
+    back = data.find(b"\b", 0, len(data) if escape < 0 else escape)
+    return escape if back < 0 else back
+
+
+def may_be_ours(text: str) -> bool:
+    """Whether it has characters that may be shown in place of bytes."""
+    return "\ufffd" in text or any(chr(code) in text for code in _PICTURES.values() if code is not None)
+
+
 def printable(text: str) -> str:
     """Escape what is not printable in a name: names come from the job, and go to a terminal."""
     if text.isprintable():

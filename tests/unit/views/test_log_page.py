@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ranklog_collector.reading import sieve
 from ranklog_collector.reading.folder import QuestionError, RunFolder
 from ranklog_collector.views import logs
 from ranklog_collector.views.logs import Question, log_page
@@ -133,6 +134,8 @@ def test_at_the_end_of_the_run_the_last_words_are_given(folder: Path) -> None:
 
 def test_a_search_goes_on_where_its_time_was_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "BUFFER_SEARCHED", 1000)
+    for size in ("LOOK_MIN", "LOOK_MAX"):
+        monkeypatch.setattr(sieve, size, 1000)
     run, streams = job(folder, 2)
     for stream in streams:
         for turn in range(50):
