@@ -153,7 +153,8 @@ def logs(**given: Any) -> None:
             out.write(line)
             count += 1
         out.flush()
-    for note in [*reader.notes, *chain(*gap_texts(folder.state, reader.sources))]:
+    damage = [folder.damage] if folder.damage else []
+    for note in [*damage, *reader.notes, *chain(*gap_texts(folder.state, reader.sources))]:
         say(f"note: {note}", err=True)
     if wanted is not None and not count:
         sys.exit(1)

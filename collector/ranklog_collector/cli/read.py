@@ -19,7 +19,7 @@ from ranklog_collector.cli.output import (
 )
 from ranklog_collector.core.event_files import is_event_file
 from ranklog_collector.reading import archive
-from ranklog_collector.reading.folder import RunFolder
+from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.notes import notes
 from ranklog_collector.reading.processes import processes
 from ranklog_collector.reading.rebuild import rebuild as rebuild_folder
@@ -162,7 +162,10 @@ def verify(run: str, sources: bool, root: str | None, as_json: bool) -> None:
     if has_points(folder):
         from ranklog_collector.series.damage import point_notes
 
-        report.notes += point_notes(folder)
+        try:
+            report.notes += point_notes(folder)
+        except ReadingError as error:
+            report.notes.append(f"points were not looked at: {error}")
     if as_json:
         print_json([show.report_json(report)])
     else:

@@ -295,21 +295,25 @@ def parse(line: bytes) -> Entry | None:
     return None if loaded is None else _entry(loaded)
 
 
-def read(data: bytes) -> tuple[list[Entry], int]:
-    """Read all entries, and the length of the data up to the end of the last intact line: what follows it is torn."""
+def read(data: bytes) -> tuple[list[Entry], int, int]:
+    """Read all entries, and the length of the data up to the end of the last intact line: what follows it is torn.
+
+    The last number is how many damaged lines stand before that.
+    """
     entries: list[Entry] = []
-    start = intact = 0
+    start = intact = damaged = skipped = 0
     while (newline := data.find(b"\n", start)) >= 0:
         line, start = data[start:newline], newline + 1
         if b"\0" in line:
             # Pages that never reached the disk before a power loss: nothing from here on was synced.
             break
         if (loaded := _load(line)) is None:
+            skipped += 1
             continue
-        intact = start
+        intact, damaged = start, skipped
         if (entry := _entry(loaded)) is not None:
             entries.append(entry)
-    return entries, intact
+    return entries, intact, damaged
 
 
 def _load(line: bytes) -> Record | None:

@@ -58,7 +58,7 @@ def _replay(store: Store, state: RunState) -> int:
     rest = b""
     while block := store.read(JOURNAL, offset, BLOCK_BYTES):
         data = rest + block
-        entries, used = journal.read(data)
+        entries, used, _ = journal.read(data)
         for entry in entries:
             state.replay(entry)
         if used:

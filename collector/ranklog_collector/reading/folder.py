@@ -133,18 +133,20 @@ class RunFolder:
     def refresh(self) -> bool:
         """Take in what the journal has grown by, and what came by REST; False if by nothing.
 
-        Raises ReadingError if there is no journal.
+        Raises ReadingError if there is no journal, or none that may be read.
         """
         is_news = False
         try:
             for entries in self._journal.news():
                 is_news = True
                 self._begin_anew_if_needed()
+                self.state.stray += self._journal.damaged
                 for entry in entries:
                     apply(self.state, entry)
+        except FileNotFoundError as error:
+            raise ReadingError(f"{self.path} is no run folder: it has no {JOURNAL}") from error
         except OSError as error:
-            reason = error.strerror or error
-            raise ReadingError(f"{self.path} is no run folder: {JOURNAL} cannot be read ({reason})") from error
+            raise ReadingError(f"{self.path} cannot be read: {error.strerror or error} ({JOURNAL})") from error
         is_news = self._begin_anew_if_needed() or is_news
         return api_streams.look(self.state, self.path) or is_news
 

@@ -25,6 +25,10 @@ class JournalTail:
     def __init__(self, root: str, latest_marks: bool = False) -> None:
         self.generation = 0
         """Grows when the journal is not what it was: everything is read again, from its start."""
+        self.damaged = 0
+        """How many lines of the batch that was yielded last make no sense."""
+        self.unreadable_from: int | None = None
+        """Where lines begin that cannot be read, though more than a torn end is there."""
         self._root = root
         self._latest_marks = latest_marks
         self._offset = 0
@@ -54,7 +58,8 @@ class JournalTail:
         size = BATCH_BYTES
         while size <= LINE_BYTES_MAX:
             data = os.pread(file, size, self._offset)
-            entries, intact = self._read(data)
+            entries, intact, self.damaged = self._read(data)
+            self.unreadable_from = self._offset + intact if b"\n" in data[intact:] else None
             if intact:
                 self._offset += intact
                 self._before = (self._before + data[:intact])[-_REMEMBERED:]
@@ -64,13 +69,13 @@ class JournalTail:
             if not intact:
                 size *= 2
 
-    def _read(self, data: bytes) -> tuple[list[journal.Entry], int]:
+    def _read(self, data: bytes) -> tuple[list[journal.Entry], int, int]:
         if self._latest_marks:
             whole = data[: data.rfind(b"\n") + 1]
             fewer = _without_overtaken_marks(whole)
-            entries, intact = journal.read(fewer)
+            entries, intact, damaged = journal.read(fewer)
             if intact == len(fewer):
-                return entries, len(whole)
+                return entries, len(whole), damaged
         return journal.read(data)
 
 

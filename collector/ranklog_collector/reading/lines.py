@@ -49,6 +49,8 @@ def pieces(read: Read, start: int, end: int, size: int) -> Iterator[Piece]:
         data = read(start, wanted)
         if len(data) < wanted:
             end = start + len(data)
+            if not data:
+                return
         if start + len(data) < end:
             whole = data.rfind(b"\n") + 1
             if not whole:

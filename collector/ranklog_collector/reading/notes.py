@@ -11,11 +11,12 @@ _SHOWN_MAX = 5
 
 
 def notes(folder: RunFolder) -> list[str]:
-    """Tell of gaps, lost nodes, wrong clocks, a full disk, and a collector that is not there."""
+    """Tell of a damaged journal, gaps, lost nodes, wrong clocks, a full disk, and a collector that is not there."""
     state = folder.state
     certain, unknown = gap_texts(state)
-    found = _some(certain) + _some(unknown)
-    found += _some(
+    found = [folder.damage] if folder.damage else []
+    found += some(certain) + some(unknown)
+    found += some(
         [
             f"node {node.id} ({node.ip}) is lost since {clock_time(node.time)}"
             for node in state.nodes.values()
@@ -31,12 +32,13 @@ def notes(folder: RunFolder) -> list[str]:
             )
     if state.pause is not None:
         found.append(f"the collector is paused: {state.pause.reason}; nothing is lost, nodes keep their output")
-    if not state.has_ended and not folder.is_written:
+    if not state.has_ended and not folder.is_written and state.run is not None:
         silent = duration_text(folder.age_ns())
         found.append(f"no collector is writing this run; its journal ends {silent} ago, before the run did")
     return found
 
 
-def _some(texts: list[str]) -> list[str]:
+def some(texts: list[str]) -> list[str]:
+    """Leave out what is too much to read, and say so."""
     more = len(texts) - _SHOWN_MAX
     return texts if more <= 1 else [*texts[:_SHOWN_MAX], f"and {more} more like this: ranklog verify lists all"]

@@ -16,8 +16,11 @@ from ranklog_collector.store.open_files import OpenFiles
 def rebuild(folder: RunFolder) -> dict[str, bool]:
     """Write the derived files and tell of each whether it was different before.
 
-    Raises ReadingError if a collector holds the folder, or if it cannot be written or its journal names no run.
+    Raises ReadingError if a collector holds the folder, or if it cannot be written, or if its journal is damaged: what
+    is there tells more than could be made of it.
     """
+    if folder.damage:
+        raise ReadingError(f"{folder.path} cannot be made again: {folder.damage}")
     durability = Durability(threads=1)
     try:
         store = LocalStore(folder.path, OpenFiles(limit=1), durability)
@@ -42,7 +45,7 @@ def _rebuild(folder: RunFolder, store: LocalStore) -> dict[str, bool]:
         for entry in entries:
             state.replay(entry)
     if state.run is None:
-        raise ReadingError(f"the journal of {folder.path} does not say which run it is: it is damaged")
+        raise ReadingError(f"{folder.path} cannot be made again: its journal does not say which run it is")
     files = {
         RUN: run_summary(state.run, state.presence, state.layout),
         # Azure ML's parser must find the status of every process that it finds the info of.

@@ -97,12 +97,14 @@ def open_run(name: str, root: str, latest_marks: bool = False) -> RunFolder:
 
 def open_child(name: str, root: str, latest_marks: bool = False) -> tuple[RunFolder, str]:
     """Open a run as `open_run` does, and tell the id of the child run that is meant, or ""."""
-    if os.path.isfile(os.path.join(name, JOURNAL)):
+    if _is_path(name) and os.path.isdir(name):
         return RunFolder(name, latest_marks), ""
-    if os.path.isdir(name) and os.sep in name:
-        raise ReadingError(f"{name} is no run folder: it has no {JOURNAL}")
     entry, child = find_run(name, find_runs(root), root)
     return RunFolder(entry.path, latest_marks), child
+
+
+def _is_path(name: str) -> bool:
+    return os.sep in name or name in (os.curdir, os.pardir) or os.path.isfile(os.path.join(name, JOURNAL))
 
 
 def find_run(name: str, runs: list[RunEntry], root: str) -> tuple[RunEntry, str]:

@@ -63,6 +63,8 @@ def verify(folder: RunFolder, with_sources: bool = False) -> Report:
     for number in list(folder.state.streams):
         _check_stream(folder, number, newest, report)
     problems, notes = losses(folder.state)
+    if folder.damage:
+        report.problems.append(folder.damage)
     report.problems += problems
     report.notes += notes
     report.notes += [f"{path} is in the folder, but nobody vouches for it" for path in _strangers(folder)]

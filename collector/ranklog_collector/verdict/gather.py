@@ -13,7 +13,7 @@ from ranklog_collector.core.verdict.first import SILENCE_NS
 from ranklog_collector.core.verdict.judge import judge as judge_evidence
 from ranklog_collector.core.verdict.signatures import Catalogue, Role
 from ranklog_collector.reading.folder import RunFolder
-from ranklog_collector.reading.notes import notes
+from ranklog_collector.reading.notes import notes, some
 from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes
 from ranklog_collector.reading.state import Node, Stream
 from ranklog_collector.verdict.catalogue import catalogue_of
@@ -47,8 +47,9 @@ def gather(folder: RunFolder, run: str = "", signatures: str | None = None) -> E
     streams = _streams(folder)
     members: list[Member] = []
     launchers: list[Member] = []
+    unread: list[str] = []
     for view in processes(state):
-        member = _member(folder, view, streams[view.node, view.key] if view.key else _Streams(), catalogue)
+        member = _member(folder, view, streams[view.node, view.key] if view.key else _Streams(), catalogue, unread)
         (launchers if member.is_launcher else members).append(member)
     return Evidence(
         run or folder.run_id,
@@ -60,7 +61,7 @@ def gather(folder: RunFolder, run: str = "", signatures: str | None = None) -> E
         folder.now_ns(),
         state.processes.world_size,
         suspicions(folder),
-        remarks=tuple(notes(folder)),
+        remarks=(*notes(folder), *some(unread)),
     )
 
 
@@ -87,11 +88,13 @@ def _streams(folder: RunFolder) -> dict[tuple[str, str], _Streams]:
     return found
 
 
-def _member(folder: RunFolder, view: ProcessView, streams: _Streams, catalogue: Catalogue) -> Member:
+def _member(folder: RunFolder, view: ProcessView, streams: _Streams, catalogue: Catalogue, unread: list[str]) -> Member:
+    """Tell of a process, and add to `unread` what of its output cannot be read."""
     process = folder.state.processes.get(view.node, view.key)
     words = [words_of(folder, stream, view.name, catalogue) for stream in streams.output]
     if _needs_more(view, words):
         words = [words_of(folder, stream, view.name, catalogue, DEEP_BYTES) for stream in streams.output]
+    unread += [one.problem for one in words if one.problem]
     signs = sorted((sign for one in words for sign in one.signs), key=lambda sign: sign.moment.latest_ns)
     last = sorted((one.last for one in words if one.last is not None), key=lambda quote: quote.time_ns or 0)
     member = Member(

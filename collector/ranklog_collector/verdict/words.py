@@ -34,20 +34,22 @@ class Words:
     last: Quote | None
     step: Step | None
     moments: Moments
+    problem: str = ""
+    """Why the stream could not be read."""
 
 
 def words_of(
     folder: RunFolder, stream: Stream, speaker: str, catalogue: Catalogue, bytes_max: int = TAIL_BYTES
 ) -> Words:
-    """Read the last `bytes_max` bytes of a stream; what cannot be read says nothing."""
+    """Read the last `bytes_max` bytes of a stream; one that cannot be read says nothing but that."""
     moments = stream.timeline.moments(folder.state.clock(stream))
     try:
         with folder.opened(stream) as file:
             size = os.fstat(file).st_size
             start = max(0, size - bytes_max)
             data = os.pread(file, size - start, start)
-    except OSError:
-        return Words(stream, (), None, None, moments)
+    except OSError as error:
+        return Words(stream, (), None, None, moments, f"{stream.path} cannot be read: {error.strerror or error}")
     if start:
         # Of an unfinished line the end remains: an error may be glued to it.
         newline = max(0, data.find(b"\n") + 1 - LINE_END_BYTES)

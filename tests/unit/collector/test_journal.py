@@ -40,12 +40,12 @@ def test_a_line_has_the_short_names_of_the_reference() -> None:
 def test_a_torn_tail_is_cut_and_everything_before_it_is_read() -> None:
     lines = b"".join(map(journal.dump, ENTRIES))
     for torn in (b'{"e":"mark","g":1', b'{"e":"mark","g":1\n', b"\0\0\0\0\n", b"\0\0\n" + journal.dump(ENTRIES[0])):
-        assert journal.read(lines + torn) == (ENTRIES, len(lines))
+        assert journal.read(lines + torn) == (ENTRIES, len(lines), 0)
 
 
 def test_a_damaged_line_in_the_middle_costs_only_itself() -> None:
     lines = journal.dump(ENTRIES[0]) + b"garbage\n" + journal.dump(ENTRIES[1])
-    assert journal.read(lines) == (ENTRIES[:2], len(lines))
+    assert journal.read(lines) == (ENTRIES[:2], len(lines), 1)
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_unknown_fields_are_skipped() -> None:
 
 def test_a_kind_from_the_future_is_not_a_torn_tail() -> None:
     line = b'{"e":"from-the-future"}\n'
-    assert journal.read(line) == ([], len(line))
+    assert journal.read(line) == ([], len(line), 0)

@@ -214,6 +214,15 @@ def test_one_file_or_all_are_downloaded(run: RunWriter, invoke: Invoke, tmp_path
     assert invoke(download, "r1", "nope").exit_code == 1
 
 
+def test_a_damaged_journal_is_told_wherever_it_is_read(run: RunWriter, invoke: Invoke) -> None:
+    run.journal_path.write_bytes(b"\0\n\n")
+    damage = "its journal is empty or damaged: it does not say which run it is"
+    assert invoke(ps, str(run.folder)).stdout.splitlines()[-1] == f"note: {damage}"
+    assert invoke(logs, str(run.folder)).stderr == f"note: {damage}\n"
+    told = invoke(verify, str(run.folder))
+    assert (told.exit_code, f"problem: {damage}" in told.stdout) == (1, True)
+
+
 def test_verify_ends_with_1_if_anything_is_wrong(run: RunWriter, invoke: Invoke) -> None:
     result = invoke(verify, "r1")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (

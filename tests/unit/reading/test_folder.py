@@ -185,8 +185,15 @@ def test_nothing_in_a_folder_leads_out_of_it(tmp_path: Path, path: str) -> None:
 
 
 def test_what_is_no_run_folder_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(ReadingError, match="is no run folder"):
+    with pytest.raises(ReadingError, match=r"is no run folder: it has no \.ranklog/journal/events\.jsonl"):
         RunFolder(str(tmp_path))
+
+
+def test_a_run_folder_that_cannot_be_read_is_not_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "r/.ranklog").mkdir(parents=True)
+    (tmp_path / "r/.ranklog/journal").symlink_to("journal")
+    with pytest.raises(ReadingError, match=r"r cannot be read: .*links are not followed"):
+        RunFolder(str(tmp_path / "r"))
 
 
 # ---- processes ------------------------------------------------------------------------------------------------------

@@ -98,3 +98,4 @@ def test_of_a_progress_bar_of_many_megabytes_the_last_state_is_shown() -> None:
 
 def test_a_file_shorter_than_expected_ends_the_reading() -> None:
     assert list(pieces(Bytes(b"ab\nc"), 0, 100, 10)) == [Piece(0, 4, b"ab\nc")]
+    assert list(pieces(Bytes(b""), 0, 100, 10)) == []

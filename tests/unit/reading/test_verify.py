@@ -158,6 +158,32 @@ def test_a_damaged_journal_is_a_problem(run: RunWriter) -> None:
     assert report_of(run).problems == ["1 lines of the journal make no sense: it is damaged"]
 
 
+def test_a_line_of_the_journal_that_cannot_be_read_is_a_problem(run: RunWriter) -> None:
+    lines = run.journal_path.read_bytes().splitlines(keepends=True)
+    run.journal_path.write_bytes(b"".join([*lines[:-1], b"<garbage>\n", lines[-1]]))
+    assert "1 lines of the journal make no sense: it is damaged" in report_of(run).problems
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\xff garbage\n\nmore\n"])
+def test_a_journal_of_which_nothing_is_left_is_a_problem(run: RunWriter, content: bytes) -> None:
+    run.journal_path.write_bytes(content)
+    assert report_of(run).problems == ["its journal is empty or damaged: it does not say which run it is"]
+
+
+def test_a_journal_that_cannot_be_read_to_its_end_is_a_problem(run: RunWriter) -> None:
+    data = run.journal_path.read_bytes()
+    start = data.rindex(b"\n", 0, -200) + 1
+    run.journal_path.write_bytes(data[:start] + b"\0\0\0" + data[start + 3 :])
+    problem = f"its journal is damaged at byte {start}: what it told after that is not known"
+    assert report_of(run).problems == [problem]
+
+
+def test_a_journal_whose_last_line_was_cut_off_is_intact(run: RunWriter) -> None:
+    with run.journal_path.open("ab") as file:
+        file.write(b'{"e":"mark","g":')
+    assert report_of(run).is_intact
+
+
 def test_a_lost_extent_line_is_noticed(run: RunWriter) -> None:
     lines = run.journal_path.read_bytes().splitlines(keepends=True)
     extent = next(line for line in lines if b'"extent","g":1,"at":8000' in line)

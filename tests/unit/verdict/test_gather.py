@@ -83,7 +83,7 @@ def test_what_much_output_lies_behind_is_found_if_nothing_nearer_tells(tmp_path:
     assert judged(run).culprits[0].summary == "raised ValueError: boom"
 
 
-def test_a_file_that_is_missing_says_nothing(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_says_nothing_but_that_it_is(tmp_path: Path) -> None:
     run, (stream, _) = job(tmp_path / "r", 2)
     run.write(stream, BOOM, at=2)
     run.exit(0, at=3, code=1)
@@ -91,6 +91,7 @@ def test_a_file_that_is_missing_says_nothing(tmp_path: Path) -> None:
     run.path(stream).unlink()
     found = judged(run)
     assert (found.category, found.culprits[0].name) == (Category.EXIT_CODE, "rank_0")
+    assert "azureml-logs/70_driver_log_0.txt cannot be read: No such file or directory" in found.remarks
 
 
 def test_a_launchers_copy_is_read_once_and_is_no_evidence(tmp_path: Path) -> None:
