@@ -272,10 +272,13 @@ class Processes:
         return ends.may_be_first(process.ended_ns or 0, process.error_ns, process.is_struck)
 
     def _is_echo(self, process: Process) -> bool:
-        """Whether a launcher ends with 128 and the signal that has ended a rank of its, and got none itself."""
+        """Whether a launcher ends with 128 and a signal, got none itself, and one of its ranks has failed.
+
+        It is the signal that has ended a rank: that one, or one that the launcher has ended for its sake.
+        """
         if not process.is_launcher or process.asked_ns is not None or number(process.exit or {}, "signal") is not None:
             return False
-        return any(one.signal == process.signal and self.outcome(one) is Outcome.FAILED for one in self.current)
+        return any(self.outcome(one) is Outcome.FAILED for one in self.current)
 
     def _had_launcher_asked(self, process: Process) -> bool:
         """Whether somebody wanted the job to end while a process was part of it: then its launcher has ended it."""

@@ -405,6 +405,18 @@ def test_a_launcher_whose_exit_code_tells_of_a_rank_that_a_signal_struck_was_not
     check_that_all_agree(job)
 
 
+def test_a_launcher_whose_exit_code_tells_how_it_ended_the_others_was_not_canceled(job: Job) -> None:
+    """As srun does that is told to kill the others on a bad exit."""
+    job.starts("0", "p-a", role="launcher")
+    job.ends("0", "0-a", exit_code=1)
+    job.ends("1", "1-a", signal=15, asked_signal=15, asked_ns=job.now)
+    job.ends("0", "p-a", exit_code=143, asked_signal=None, asked_ns=None)
+    job.leaves("0", "1")
+    job.passes(1)
+    assert (job.states["rank_0"], job.states["rank_1"], job.state) == ("Failed", "Terminated", "failed")
+    check_that_all_agree(job)
+
+
 def test_all_ranks_that_a_signal_strikes_at_once_are_ended_by_somebody(job: Job) -> None:
     job.is_struck("0", "0-a")
     job.passes(0.5, "0", "1")
