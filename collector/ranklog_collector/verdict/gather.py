@@ -130,13 +130,20 @@ def _with_record(folder: RunFolder, member: Member, process: Process) -> Member:
     return replace(
         member,
         life=process.life,
-        ended=None if ended is None else Moment(ended - lag, ended, error, process.node),
+        ended=None
+        if ended is None
+        else Moment(_since(member, ended - lag, process.vanished), ended, error, process.node),
         exec_pid=number(process.record, "exec_pid"),
         was_exec_killed=process.was_exec_killed,
         asked_signal=number(process.exit or {}, "asked_signal"),
         asked=None if asked is None else Moment(asked - EXIT_NS, asked, error, process.node),
         lost_bytes=number(process.exit or {}, "lost_bytes") or 0,
     )
+
+
+def _since(member: Member, earliest_ns: int, has_vanished: bool) -> int:
+    """Nobody knows since when a process was gone that was not seen to end; it was there when it said something."""
+    return min(earliest_ns, member.last_output_ns or member.started_ns or earliest_ns) if has_vanished else earliest_ns
 
 
 def _step(folder: RunFolder, view: ProcessView, points: Stream | None, words: Sequence[Words]) -> Step | None:

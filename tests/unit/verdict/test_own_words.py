@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ranklog_collector.core.verdict.evidence import Member
+from ranklog_collector.core.verdict.evidence import Member, Moment
 from ranklog_collector.core.verdict.finding import Category, Status
-from tests.unit.verdict.jobs import CLOSED, RAISED, named, rank, verdict
+from tests.unit.verdict.jobs import CLOSED, RAISED, mpirun, named, ns, rank, verdict
 
 STEP = (9.9, "step 7 loss 0.5")
 WENT_ON = (9.0, "\n".join(f"step {number} loss 0.5" for number in range(2, 8)))
@@ -88,3 +90,72 @@ def test_a_rank_inside_another_counts_once() -> None:
     outer: list[Member] = [rank(one, end=10.1, code=134) for one in range(2)]
     found = verdict([*inner, *outer])
     assert {one.rank for one in found.culprits} == {0, 1}
+
+
+def test_a_line_after_which_a_process_lived_until_it_was_asked_is_no_cause() -> None:
+    said = rank(
+        0, STEP, (10, "W: No space left on device in the cache, going on without"), end=11, signal=15, asked=10.6
+    )
+    asked = rank(1, STEP, end=11, signal=15, asked=10.6)
+    found = verdict([said, asked, rank(2, STEP, end=10.5, code=9)])
+    assert (named(found), found.category) == (["rank_2"], Category.EXIT_CODE)
+    found = verdict([said, asked, rank(2, STEP, end=11, signal=15, asked=10.6)])
+    assert (named(found), found.category) == (["rank_0"], Category.DISK_FULL)
+
+
+def test_who_ended_with_0_is_noticed_a_moment_late() -> None:
+    ended = [rank(other, STEP, end=10, code=4) for other in (0, 1, 3)]
+    assert named(verdict([*ended, rank(2, STEP, end=10.04, code=0)])) == ["rank_2"]
+    assert named(verdict([*ended, rank(2, STEP, end=10.2, code=0)])) == ["rank_0", "rank_1", "rank_3"]
+
+
+def test_what_is_killed_in_groups_is_cleaned_up_after_an_end_that_nobody_saw() -> None:
+    cleaned = [rank(other, STEP, end=10.1, signal=9, was_exec_killed=True) for other in (0, 1)]
+    gone = [rank(other, STEP, state="Terminated") for other in (2, 3)]
+    unseen = [replace(one, ended=Moment(ns(9.9), ns(12), 0, "node1"), ended_ns=ns(12)) for one in gone]
+    found = verdict([*cleaned, *unseen])
+    assert (found.status, found.headline) == (Status.UNKNOWN, "how ranks 2-3 ended was not recorded")
+
+
+def test_who_alone_does_not_reach_its_peers_is_not_said_to_have_failed_by_itself() -> None:
+    refused = "RuntimeError: Gloo connectFullMesh failed with [gloo/transport/tcp/pair.cc:152] timed out connecting"
+    alone = rank(3, (10, RAISED.format(error=refused)), end=10.4, code=1)
+    found = verdict([*(rank(other, STEP, end=12, signal=15, asked=11) for other in range(3)), alone])
+    assert (found.status, found.culprits) == (Status.UNKNOWN, ())
+    assert found.headline.startswith("rank 3 says: could not reach peers")
+
+
+def test_srun_that_ends_as_its_task_did_was_not_killed_itself() -> None:
+    closed = (10.1, CLOSED.format(peer="10.77.0.11"))
+    victims = [rank(other, STEP, closed, end=10.5, code=1) for other in (0, 1)]
+    found = verdict([*victims, rank(2, STEP, end=10, signal=15, asked=9.99)], mpirun(end=11, signal=15))
+    assert not any(one.name.startswith("launcher") for one in found.culprits)
+
+
+def test_whom_a_barrier_names_is_who_did_not_come() -> None:
+    missed = "RuntimeError: [Rank 0]: Ranks 2 failed to pass monitoredBarrier in 4000 ms"
+    came = "RuntimeError: Rank {} successfully reached monitoredBarrier, but received errors while waiting"
+    ended = [rank(other, STEP, (14.1, RAISED.format(error=came.format(other))), end=14.5, code=1) for other in (1, 3)]
+    waited = rank(0, STEP, (14, RAISED.format(error=missed)), end=14.4, code=1)
+    found = verdict([waited, *ended, rank(2, STEP, end=15, signal=15, asked=14.8)])
+    assert (named(found), found.category) == (["rank_2"], Category.HANG)
+
+
+def test_data_of_another_size_are_told_by_who_is_innocent() -> None:
+    thrown = "terminate called after throwing an instance of 'gloo::EnforceNotMet'\n  what():  [enforce fail at "
+    thrown += "gloo/transport/tcp/pair.cc:456] op.preamble.length <= op.nbytes. 200 vs 4. Received data size doesn't "
+    told = rank(1, STEP, (10, thrown + "match expected size."), end=10.2, signal=6)
+    closed = [rank(other, STEP, (10.3, CLOSED.format(peer="10.77.0.10")), end=10.5, code=1) for other in (0, 2, 3)]
+    found = verdict([told, *closed])
+    assert (found.status, found.culprits) == (Status.UNKNOWN, ())
+
+
+def test_tracebacks_of_those_that_ended_well_are_told_once() -> None:
+    ended = [
+        rank(one, (10 + one, RAISED.format(error=f"ValueError: sample {one}")), end=14, code=0) for one in range(2)
+    ]
+    found = verdict(ended, state="completed")
+    assert found.status is Status.FINE
+    assert found.remarks == (
+        "both ranks printed tracebacks, but ended with 0; rank 0 raised ValueError: sample 0 first",
+    )

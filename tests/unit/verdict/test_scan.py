@@ -79,6 +79,13 @@ def test_what_a_process_goes_on_saying_after_a_traceback_is_not_its_message() ->
     assert found.lines_after == 2
 
 
+def test_the_end_of_an_unfinished_line_is_no_prefix() -> None:
+    lines = RAISED.format(error="ValueError: boom").splitlines()
+    text = "worker failed. " + "\n".join(f"[rank2]: {line}" for line in lines) + "\n"
+    (found,) = found_in(text)
+    assert found.says == "raised ValueError: boom"
+
+
 def test_lines_that_count_on_after_an_error_are_work_that_goes_on() -> None:
     count = "".join(f"step {number} loss 0.5\n" for number in range(5))
     for error in (RAISED.format(error="ValueError: bad record\nin shard 7"), "CUDA out of memory. Retrying\n"):

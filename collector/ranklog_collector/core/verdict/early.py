@@ -13,6 +13,9 @@ from ranklog_collector.core.verdict.first import Choice, may_be_a_victims
 from ranklog_collector.core.verdict.remarks import before_the_others, remarks
 from ranklog_collector.core.verdict.words import without_numbers
 
+NOTICED_NS = 50_000_000
+"""Of two ends so close either may have been noticed first."""
+
 
 def left_early(case: Case, early: Sequence[Member], confidence: Confidence, status: Status = Status.FAILED) -> Verdict:
     """One, or a few, are what the others failed of."""
@@ -35,16 +38,16 @@ def left_early(case: Case, early: Sequence[Member], confidence: Confidence, stat
 def early_exit_behind(case: Case, choice: Choice) -> Verdict | None:
     """One had ended with 0, and then all the others failed in the same way: it is what they failed of."""
     first = choice.first[0].moment
-    done = [one for one in case.completed if one.ended is not None]
+    done = [(one, one.ended) for one in case.completed if one.ended is not None]
     failed = [one for one in case.events if one.weight <= Weight.MUTE]
     errors = {without_numbers(one.error) for one in failed}
     asked = sum(one.weight is Weight.ORDERLY for one in case.events)
     others = len(case.members) - len(done)
     if len(done) != 1 or len(failed) < 2 or len(errors) != 1 or len(failed) + len(case.complaints) + asked < others:
         return None
-    if not all(map(may_be_a_victims, choice.first)) or first.is_before(done[0].ended):
+    if not all(map(may_be_a_victims, choice.first)) or first.latest_ns + NOTICED_NS < done[0][1].earliest_ns:
         return None
-    return left_early(case, done, Confidence.POSSIBLE)
+    return left_early(case, [one for one, _ in done], Confidence.POSSIBLE)
 
 
 def ended_early_saying_else(case: Case) -> Verdict | None:

@@ -17,6 +17,8 @@ from ranklog_collector.core.verdict.scan import raised
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
 from ranklog_collector.core.verdict.words import clock_text, introduced, plural, several, span_text, without_numbers
 
+ABOUT_ANYBODY = frozenset(("connection-closed", "connection-timeout"))
+"""What programs say in these words need not be about the job's own processes."""
 _FROM_OUTSIDE = frozenset((Weight.KILL, Weight.ORDERLY))
 _WORDS_OF_JOB = {
     Category.TIME_LIMIT: "the job reached its time limit",
@@ -76,7 +78,10 @@ def of_complaints(case: Case) -> Verdict | None:
         status = Status.SUSPECT if case.evidence.is_live else Status.FAILED
         return _hung(case, found, status, "")
     victims = several([one.member for one in case.complaints], case.evidence.world_size)
-    words = f"{victims} say: {complaint.says}, at {clock_text(complaint.moment.latest_ns)} first; of whom is not known"
+    verb = "says" if len(case.complaints) == 1 else "say"
+    words = (
+        f"{victims} {verb}: {complaint.says}, at {clock_text(complaint.moment.latest_ns)} first; of whom is not known"
+    )
     return Verdict(
         Status.SUSPECT if case.evidence.is_live else Status.UNKNOWN,
         words,
@@ -92,6 +97,8 @@ def _own_fault(case: Case) -> Verdict | None:
     complaint = case.complaints[0]
     others = [one for one in case.members if one is not complaint.member]
     if case.is_uncaptured or complaint.member.ended is None or len(case.complaints) > 1:
+        return None
+    if others and complaint.quotes[0].signature not in ABOUT_ANYBODY:
         return None
     if others and (complaint.is_timeout or not all(_outlived(one, complaint) for one in others)):
         return None

@@ -62,6 +62,8 @@ class Event:
     """What it has in common with events of the same kind: its error, without numbers."""
     complained: Moment | None = None
     """When it then said that it was failed by others: what it had said before may have been dealt with."""
+    was_only_said: bool = False
+    """Whether it is a line after which the process lived until somebody wanted it to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,9 @@ def _told(member: Member, sign: Sign) -> Event:
         # It was told to end, and said this in ending.
         return Event(member, Weight.ORDERLY, Category.KILLED, _by_signal(member), asked, (sign.quote,))
     moment, complained = _own_moment(member, sign), _complained_after(member, sign)
-    return Event(member, Weight.OWN, sign.category, sign.says, moment, (sign.quote,), sign.says, complained)
+    was_only_said = not sign.is_traceback and asked is not None and crash_signal(member) is None
+    quotes = (sign.quote,)
+    return Event(member, Weight.OWN, sign.category, sign.says, moment, quotes, sign.says, complained, was_only_said)
 
 
 def _complained_after(member: Member, sign: Sign) -> Moment | None:

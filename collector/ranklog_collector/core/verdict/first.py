@@ -54,6 +54,7 @@ def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
     left = [one for one in found if not _is_in_the_wake(one, case)]
     left = [one for one in left if not _was_survived(one, left)]
     left = [one for one in left if not _was_dealt_with(one, left)]
+    left = [one for one in left if not _was_cleaned_up(one, case)]
     if not left:
         return None
     earliest = min(left, key=lambda one: one.moment.latest_ns)
@@ -150,6 +151,7 @@ def _of_event(event: Event) -> Candidate:
         quotes=event.quotes,
         error=event.error,
         complained=event.complained,
+        was_only_said=event.was_only_said,
     )
 
 
@@ -194,16 +196,26 @@ def _was_survived(one: Candidate, others: Iterable[Candidate]) -> bool:
     )
 
 
+def _was_cleaned_up(one: Candidate, case: Case) -> bool:
+    """Whether a process was killed in a group, as launchers do in the end, when another's end may have been before."""
+    return not _alone(one) and any(
+        not event.member.was_exec_killed and not one.moment.is_before(event.moment) for event in case.events
+    )
+
+
 def _was_dealt_with(one: Candidate, others: Iterable[Candidate]) -> bool:
-    """Whether a process only said later that it was failed by others, and one of these had ended by itself by then."""
-    complained = one.complained
-    return complained is not None and any(
+    """Whether a process lived on after what it said until others failed it or asked it, and one had ended by then."""
+    until = one.complained
+    if until is None and one.was_only_said and one.member is not None:
+        until = one.member.asked
+    return until is not None and any(
         two.member is not one.member
         and two.member is not None
         and two.complained is None
+        and not two.was_only_said
         and two.weight <= Weight.KILL
         and _alone(two)
-        and two.moment.earliest_ns <= complained.latest_ns + CLOSED_LAG_NS
+        and two.moment.earliest_ns <= until.latest_ns + CLOSED_LAG_NS
         for two in others
     )
 

@@ -36,7 +36,8 @@ class Candidate:
     quotes: tuple[Quote, ...] = ()
     error: str = ""
     complained: Moment | None = None
-    """As of an event."""
+    was_only_said: bool = False
+    """Both as of an event."""
 
 
 def member_of(sign: Sign, case: Case) -> Member | None:
@@ -67,7 +68,7 @@ def of_launchers(case: Case) -> list[Candidate]:
     for launcher in case.evidence.launchers:
         if launcher.asked is not None and not _follows_a_failure(launcher.asked, case):
             found.append(Candidate(Weight.JOB, Category.CANCELED, "was asked to end", launcher.asked))
-        elif launcher.signal is not None and launcher.ended is not None:
+        elif launcher.signal is not None and launcher.ended is not None and not _mirrors(launcher, case):
             summary = f"was ended by {launcher.exit}"
             found.append(Candidate(Weight.KILL, Category.KILLED, summary, launcher.ended, launcher))
     return found
@@ -76,6 +77,11 @@ def of_launchers(case: Case) -> list[Candidate]:
 def _is_of_same(one: Candidate, other: Candidate) -> bool:
     """Whether both are about one process."""
     return one.member is not None and one.member is other.member
+
+
+def _mirrors(launcher: Member, case: Case) -> bool:
+    """Whether it ended by the signal that had ended a process of its: srun tells its caller in this way."""
+    return any(one.signal == launcher.signal for one in case.members)
 
 
 def _follows_a_failure(moment: Moment, case: Case) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.launchers import member_of
-from ranklog_collector.core.verdict.words import introduced, several, span_text
+from ranklog_collector.core.verdict.words import called, introduced, several, span_text
 
 EARLY_NS = 1_000_000_000
 """Who ends with 0 so long before the others is worth a remark."""
@@ -15,7 +15,8 @@ _LAST_WORDS_MAX = 60
 
 def remarks(case: Case, is_early_told: bool = False) -> list[str]:
     """Ranks that were never seen, lost output, tracebacks that had no consequence, early ends."""
-    found = []
+    found: list[str] = []
+    handled: list[tuple[int, Member, str]] = []
     absent = [one for one in case.members if one.state == "NotStarted"]
     if absent:
         found.append(f"nothing was ever heard of {several(absent)}")
@@ -24,8 +25,14 @@ def remarks(case: Case, is_early_told: bool = False) -> list[str]:
     for one in case.members:
         if one.lost_bytes:
             found.append(f"{introduced(one, False)} lost {one.lost_bytes} bytes of its output to a full disk")
-        if one.has_completed and any(sign.is_traceback for sign in one.signs):
-            found.append(f"{introduced(one, False)} printed a traceback, but ended with 0")
+        if one.has_completed and (said := [sign for sign in one.signs if sign.is_traceback]):
+            handled.append((said[0].moment.latest_ns, one, said[0].says))
+    if len(handled) == 1:
+        found.append(f"{introduced(handled[0][1], False)} printed a traceback, but ended with 0")
+    elif handled:
+        _, first, says = min(handled, key=lambda one: one[0])
+        who = several([one for _, one, _ in handled], len(case.members))
+        found.append(f"{who} printed tracebacks, but ended with 0; {called(first)} {says[:_LAST_WORDS_MAX]} first")
     return found[:REMARKS_MAX]
 
 

@@ -23,7 +23,7 @@ _BEGINS = b"Traceback (most recent call last):"
 _GROUP_BEGINS = b"+ Exception Group " + _BEGINS
 _OF_GROUP = re.compile(rb"\s+[|+]")
 _BEFORE_BYTES = 4096
-_LINE_BEFORE = 1024
+_LINE_BEFORE = 200
 _EXCEPTION = re.compile(rb"[A-Za-z_][\w.]*(?:: |:$|$)")
 _GOING_LINES_MAX = 40
 _PROGRESS = 3
@@ -209,8 +209,9 @@ def _prefix(data: bytes, first: _Line) -> bytes:
     if group:
         return before + b"| "
     prefix = first.text.partition(_BEGINS)[0]
-    following = next(_lines_after(data, first.end), None)
-    return prefix if following is not None and following.text.startswith(prefix) else b""
+    following = next(_lines_after(data, first.end), _Line(0, 0, b""))
+    ends = (prefix[start:] for start in range(len(prefix)))  # an unfinished line may stand before it
+    return next((end for end in ends if (end.strip() or end == prefix) and following.text.startswith(end)), b"")
 
 
 def _said_before(data: bytes, first: _Line) -> set[str]:

@@ -18,6 +18,7 @@ PAUSES = 3
 """Nor before so many times the longest it was silent for until then."""
 OFTEN = 4
 """Who has spoken less often has no rhythm."""
+_RANKS = re.compile(r"\d{1,9}")
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -57,6 +58,7 @@ def suspects(case: Case, pool: Sequence[Member]) -> Suspects | None:
     """Of `pool` those that the others wait for; None if nothing tells them apart."""
     tests: tuple[Callable[[Case, Sequence[Member]], Suspects | None], ...] = (
         _suspected,
+        _missed,
         _behind_in_collectives,
         _behind_in_steps,
         _quiet,
@@ -75,6 +77,17 @@ def _suspected(case: Case, pool: Sequence[Member]) -> Suspects | None:
         if members:
             return Suspects(members, one.why, one.confidence, one.quotes)
     return None
+
+
+def _missed(case: Case, pool: Sequence[Member]) -> Suspects | None:
+    """Whom those that waited name."""
+    waiting = {one.member.name for one in case.complaints if one.is_timeout}
+    signs = [sign for one in case.members if one.name in waiting for sign in one.signs if "absent" in sign.facts]
+    named = {int(rank) for sign in signs for rank in _RANKS.findall(sign.facts["absent"])}
+    members = tuple(one for one in pool if one.rank in named)
+    if not members or len(members) < len(named):
+        return None
+    return Suspects(members, "did not come, as those say who waited", Confidence.LIKELY, (signs[0].quote,))
 
 
 def _has_moved(member: Member, suspicion: Suspicion) -> bool:
