@@ -71,6 +71,8 @@ class _Page:
         self._say(" · ".join(self._facts(verdict)), "", dim=True)
         if len(verdict.culprits) > 1:
             self._section("one of these" if verdict.is_tie else "these", [_line(one) for one in verdict.culprits])
+        for quote in verdict.quotes:
+            self._print_quote(quote, "evidence")
         said: set[str] = set()
         for culprit in verdict.culprits[:CULPRITS_MAX]:
             if culprit.summary not in said or not culprit.quotes:

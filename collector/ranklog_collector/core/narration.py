@@ -12,6 +12,7 @@ from ranklog_collector.core.processes import Outcome, Process
 from ranklog_collector.core.ranks import ranks_text
 
 CLOCK_WARNING_NS = 100_000_000
+ASKED = "the job is asked to end"
 _ENDS = {
     "completed": "the run has completed",
     "failed": "the run has failed",
@@ -137,7 +138,7 @@ class Narrator:
 
     def _asked(self, entry: journal.Asked) -> str:
         reason = "it has reached its time limit" if entry.why == journal.TIME_LIMIT else "somebody wanted that"
-        return f"the job is asked to end: {reason} ({_plain(entry.by)})"
+        return f"{ASKED}: {reason} ({_plain(entry.by)})"
 
     def _stacks(self, entry: journal.Stacks) -> str:
         where = f"{len(entry.nodes)} node{'' if len(entry.nodes) == 1 else 's'}"

@@ -140,6 +140,7 @@ class Verdict(_Answer):
     culprits: list[Culprit]
     is_tie: bool = Field(description="One of the culprits was first, nobody can tell which.")
     consequences: list[Consequence]
+    quotes: list[Quote] = Field(description="What proves it, if it is about the job and not about culprits.")
     attempt: int | None
     remarks: list[str]
     next_steps: list[str] = Field(description="Commands to type.")

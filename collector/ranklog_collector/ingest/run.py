@@ -158,6 +158,10 @@ class Run:
                 for request in await asyncio.get_running_loop().run_in_executor(self._threads, self._asking.taken):
                     self._asking.ask(request)
 
+    def asked(self, why: str, by: str, time_ns: int) -> None:
+        """Put down that the job was asked to end from here."""
+        self._record(journal.Asked(why, by, time_ns))
+
     # ---- nodes ------------------------------------------------------------------------------------------------------
 
     def join(self, greeting: Greeting, session: Session) -> bool:

@@ -43,6 +43,21 @@ def keepers(folder: str, hostname: str) -> dict[str, int]:
     return found
 
 
+def parent() -> tuple[list[str], float]:
+    """The command line of who has started this process, and how many seconds it has lived; empty if nobody tells."""
+    try:
+        with open(f"/proc/{os.getppid()}/cmdline", "rb") as file:
+            words = [os.fsdecode(word) for word in file.read().split(b"\0")[:-1]]
+        with open(f"/proc/{os.getppid()}/stat", "rb") as file:
+            # Behind the program's name, which may hold anything.
+            started_ticks = int(file.read().rpartition(b")")[2].split()[19])
+        with open("/proc/uptime", "rb") as file:
+            uptime_s = float(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return [], 0.0
+    return words, uptime_s - started_ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _names(folder: str) -> list[str]:
     try:
         return os.listdir(folder)

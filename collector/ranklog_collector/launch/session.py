@@ -16,8 +16,10 @@ from typing import Protocol
 from ranklog import relay_place, spool
 from ranklog_collector.app import serving
 from ranklog_collector.config import Config
+from ranklog_collector.core import journal
 from ranklog_collector.errors import CollectorError
 from ranklog_collector.ingest.run import Run
+from ranklog_collector.launch import family
 from ranklog_collector.launch.children import Children
 from ranklog_collector.launch.endings import Ending, exit_code
 from ranklog_collector.launch.errors import LaunchError
@@ -27,6 +29,7 @@ from ranklog_collector.launch.prepare import Order
 from ranklog_collector.launch.sidecar import Sidecar
 from ranklog_collector.launch.signals import Signals
 from ranklog_collector.launch.stopping import FORWARDED, STOPPING, Forward, Hurry, Kill, Say, Stopping
+from ranklog_collector.launch.time_limits import TimeLimit, time_limit
 
 ENDED_S = 3.0
 """How long the collector may take to see that the run has ended, once its agent has left."""
@@ -90,6 +93,7 @@ class Session:
         self._silence_s = silence_s
         self._stopping = Stopping()
         self._hurry = asyncio.Event()
+        self._run: Run | None = None
         self._job: Job | None = None
         self._view: View | None = None
         self._children = Children()
@@ -104,7 +108,7 @@ class Session:
             try:
                 config = Config(order.root, nodes.listen, order.http, token, stacks_after_silence_s=self._silence_s)
                 async with serving(config) as collector:
-                    run = await collector.runs.get(order.run_id, order.experiment)
+                    run = self._run = await collector.runs.get(order.run_id, order.experiment)
                     plans = order.plans(nodes.address(collector.address), collector.url)
                     view = self._view = self._open_view(run.folder, plans[0])
                     async with _told(run, view.note):
@@ -131,6 +135,7 @@ class Session:
         relay = _relay(order, view.note)
         sidecar = Sidecar(children, command, environment, announcement, view.note, relay)
         job.start(order.commands(plans))
+        began_ns = time.time_ns()
         self._job = job
         if self._limits.duration_s is not None:
             asyncio.get_running_loop().call_later(self._limits.duration_s, self._end_overdue, view)
@@ -138,6 +143,7 @@ class Session:
         try:
             endings = await job.wait()
             self._stopping.is_job_over = True
+            self._note_time_limit(endings, began_ns)
             view.phase = "fetching what is left"
             await job.settle(self._hurry)
             return endings
@@ -151,9 +157,27 @@ class Session:
     def _end_overdue(self, view: View) -> None:
         if not self._stopping.is_job_over:
             view.note(f"the job has run for {self._limits.duration_s:g} s, which is all it may: it is asked to end")
-            self._on_signal(signal.SIGTERM, False)
+            self._ask(journal.TIME_LIMIT, f"--max-duration {self._limits.duration_s:g}")
+            self._stop(signal.SIGTERM, False)
+
+    def _note_time_limit(self, endings: Sequence[Ending], began_ns: int) -> None:
+        """Only `timeout` before the command knows that the time was up, and only its exit code tells."""
+        limit, elapsed_s = time_limit(self._order.request.argv), (time.time_ns() - began_ns) / 1e9
+        if limit is not None and any(limit.is_reached(one.exit_code, elapsed_s) for one in endings):
+            self._ask(journal.TIME_LIMIT, limit.words, began_ns + round(limit.seconds * 1e9))
+
+    def _ask(self, why: str, by: str, time_ns: int | None = None) -> None:
+        if self._run is not None:
+            self._run.asked(why, by, time.time_ns() if time_ns is None else time_ns)
 
     def _on_signal(self, number: int, is_from_terminal: bool) -> None:
+        if number in STOPPING and self._stopping.first is None and not self._stopping.is_job_over:
+            limit = _limit_above()
+            by = f"{signal.Signals(number).name} to ranklog run" if limit is None else limit.words
+            self._ask(journal.CANCELED if limit is None else journal.TIME_LIMIT, by)
+        self._stop(number, is_from_terminal)
+
+    def _stop(self, number: int, is_from_terminal: bool) -> None:
         is_first = number in STOPPING and self._stopping.first is None
         if is_first and self._limits.heeding_s is not None:
             asyncio.get_running_loop().call_later(self._limits.heeding_s, self._kill_unheeding)
@@ -189,6 +213,13 @@ class Session:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+def _limit_above() -> TimeLimit | None:
+    """The limit of a `timeout` that has started this process, if it is reached."""
+    words, age_s = family.parent()
+    limit = time_limit(words)
+    return limit if limit is not None and age_s >= limit.seconds else None
 
 
 async def _finished(view: View) -> None:

@@ -25,6 +25,8 @@ def verdict_lines(verdict: Verdict, width: int) -> list[Line]:
     lines = [*head, *_wrapped(verdict.headline, width, "strong")]
     if verdict.is_tie:
         lines += _wrapped("Which of these was first, the clocks do not tell.", width, "warning")
+    for quote in verdict.quotes:
+        lines += _quote(quote, width)
     for culprit in verdict.culprits[:_LISTED_MAX]:
         lines += _culprit(culprit, width, len(verdict.culprits) > 1)
     if len(verdict.culprits) > _LISTED_MAX:

@@ -17,6 +17,7 @@ from ranklog_collector.reading.notes import notes, some
 from ranklog_collector.reading.processes import OUTPUT_ROLES, ProcessView, processes
 from ranklog_collector.reading.state import Node, Stream
 from ranklog_collector.verdict.catalogue import catalogue_of
+from ranklog_collector.verdict.requests import requests
 from ranklog_collector.verdict.steps import logged_step
 from ranklog_collector.verdict.suspicions import suspicions
 from ranklog_collector.verdict.words import DEEP_BYTES, TAIL_BYTES, Words, spoke, words_of
@@ -60,6 +61,7 @@ def gather(folder: RunFolder, run: str = "", signatures: str | None = None) -> E
         folder.is_written and not state.has_ended,
         folder.now_ns(),
         state.processes.world_size,
+        requests(folder),
         suspicions(folder),
         remarks=(*notes(folder), *some(unread)),
     )
@@ -125,7 +127,8 @@ def _with_record(folder: RunFolder, member: Member, process: Process) -> Member:
     """Add what only the records tell."""
     error = _clock_error(folder, folder.state.node(process.node))
     lag = VANISHED_NS if process.vanished else EXIT_NS
-    ended, asked_ns = member.ended_ns, number(process.exit or {}, "asked_ns")
+    ended, is_asked = member.ended_ns, process.asked_ns is not None
+    asked_ns = number(process.exit or {}, "asked_ns") if is_asked else None
     asked = None if asked_ns is None else folder.state.node(process.node).clock.correct(asked_ns)
     return replace(
         member,
@@ -134,8 +137,9 @@ def _with_record(folder: RunFolder, member: Member, process: Process) -> Member:
         if ended is None
         else Moment(_since(member, ended - lag, process.vanished), ended, error, process.node),
         exec_pid=number(process.record, "exec_pid"),
+        was_struck=process.is_struck,
         was_exec_killed=process.was_exec_killed,
-        asked_signal=number(process.exit or {}, "asked_signal"),
+        asked_signal=number(process.exit or {}, "asked_signal") if is_asked else None,
         asked=None if asked is None else Moment(asked - EXIT_NS, asked, error, process.node),
         lost_bytes=number(process.exit or {}, "lost_bytes") or 0,
     )

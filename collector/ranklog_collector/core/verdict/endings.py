@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ranklog_collector.core.ends import AT_ONCE_NS
+from ranklog_collector.core.verdict.absent import never_started
 from ranklog_collector.core.verdict.consequences import consequences, wake
 from ranklog_collector.core.verdict.culprits import ALIKE, hanging, headline, of_candidate, of_member
 from ranklog_collector.core.verdict.early import early_exit_behind, ended_early_saying_else, left_early
-from ranklog_collector.core.verdict.events import Case, Complaint, Weight
+from ranklog_collector.core.verdict.events import ORDERLY, Case, Complaint, Weight
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Culprit, Status, Verdict
 from ranklog_collector.core.verdict.first import Choice, early_exits, first_complaint
@@ -20,11 +22,7 @@ from ranklog_collector.core.verdict.words import clock_text, introduced, plural,
 ABOUT_ANYBODY = frozenset(("connection-closed", "connection-timeout"))
 """What programs say in these words need not be about the job's own processes."""
 _FROM_OUTSIDE = frozenset((Weight.KILL, Weight.ORDERLY))
-_WORDS_OF_JOB = {
-    Category.TIME_LIMIT: "the job reached its time limit",
-    Category.PREEMPTED: "the job was preempted",
-    Category.CANCELED: "somebody asked the job to end",
-}
+_FROM_ABOVE = frozenset((Category.CANCELED, Category.TIME_LIMIT))
 
 
 def of_choice(case: Case, choice: Choice) -> Verdict:
@@ -32,6 +30,8 @@ def of_choice(case: Case, choice: Choice) -> Verdict:
     lead = choice.first[0]
     if (stood := _of_standstill_before(case, choice)) is not None:
         return stood
+    if _is_from_outside(choice) and (absent := never_started(case, lead.moment.earliest_ns)) is not None:
+        return absent
     if lead.member is None and lead.machine is None:
         return _of_job(case, lead)
     if choice.weight is Weight.ORDERLY or _were_all_killed(case, choice):
@@ -71,6 +71,8 @@ def of_complaints(case: Case) -> Verdict | None:
         return own
     complaining = {one.member.name for one in case.complaints}
     timeouts = [one for one in case.complaints if one.is_timeout]
+    if timeouts and (absent := never_started(case)) is not None:
+        return absent
     pool = [one for one in case.members if not one.has_completed and one.state != "NotStarted"]
     pool = [one for one in pool if one.name not in complaining] or pool
     found = suspects(case, pool) if timeouts else None
@@ -151,13 +153,14 @@ def of_nothing(case: Case) -> Verdict:
 def _of_job(case: Case, lead: Candidate) -> Verdict:
     """Its end was decided elsewhere."""
     is_canceled = lead.category is Category.CANCELED
-    line = f"{_WORDS_OF_JOB.get(lead.category, 'the job ' + lead.summary)} at {clock_text(lead.moment.latest_ns)}"
+    line = f"the job {lead.summary} at {clock_text(lead.moment.latest_ns)}"
     return Verdict(
         Status.CANCELED if is_canceled else Status.FAILED,
         line,
         lead.category,
         Confidence.CERTAIN if lead.quotes or case.evidence.state == "canceled" else Confidence.LIKELY,
         consequences=consequences(case, (), lead.moment.latest_ns),
+        quotes=lead.quotes,
         remarks=tuple(remarks(case)),
     )
 
@@ -165,15 +168,28 @@ def _of_job(case: Case, lead: Candidate) -> Verdict:
 def _were_all_killed(case: Case, choice: Choice) -> bool:
     """Whether all were killed at once, which nobody of them can have done."""
     ended = [one for one in case.members if one.ended is not None and not one.has_completed]
+    if _were_all_struck(ended):
+        return True
     return choice.weight is Weight.KILL and len(choice.first) > 1 and len(choice.first) == len(ended)
+
+
+def _were_all_struck(ended: Sequence[Member]) -> bool:
+    """Whether somebody has sent all of several the same orderly signal, one by one."""
+    times = [one.ended.latest_ns for one in ended if one.ended is not None]
+    are_orderly = all(one.was_struck and one.signal in ORDERLY for one in ended)
+    return len(times) > 1 and are_orderly and max(times) - min(times) <= AT_ONCE_NS
 
 
 def _of_all_ended(case: Case, choice: Choice) -> Verdict:
     """Somebody outside ended it, or one of it."""
     lead = min(choice.first, key=lambda one: one.moment.latest_ns)
-    members = [one.member for one in choice.first if one.member is not None]
-    is_canceled = case.evidence.state == "canceled" or any(
-        sign.category is Category.CANCELED for sign in case.launcher_signs
+    ended = [one for one in case.members if one.ended is not None and not one.has_completed]
+    were_struck = _were_all_struck(ended)
+    members = ended if were_struck else [one.member for one in choice.first if one.member is not None]
+    is_canceled = (
+        were_struck
+        or case.evidence.state == "canceled"
+        or any(sign.category is Category.CANCELED for sign in case.launcher_signs)
     )
     spoken = {one.member.name for one in case.complaints} | {one.member.name for one in case.events}
     culprits: tuple[Culprit, ...] = ()
@@ -195,12 +211,15 @@ def _of_all_ended(case: Case, choice: Choice) -> Verdict:
     )
 
 
+def _is_from_outside(choice: Choice) -> bool:
+    return choice.first[0].category in _FROM_ABOVE or choice.weight in _FROM_OUTSIDE
+
+
 def _of_standstill_before(case: Case, choice: Choice) -> Verdict | None:
     """It was ended from outside, but had stood still long before."""
-    is_outside = choice.first[0].category is Category.CANCELED or choice.weight in _FROM_OUTSIDE
     at = choice.first[0].moment.earliest_ns
     pool = [one for one in case.members if not one.has_completed]
-    if not is_outside or len(pool) < 2 or not stands_still(pool, at):
+    if not _is_from_outside(choice) or len(pool) < 2 or not stands_still(pool, at):
         return None
     found = suspects(case, pool)
     if found is None:

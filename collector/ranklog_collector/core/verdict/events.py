@@ -132,6 +132,8 @@ def signal_name(number: int) -> str:
 
 def was_asked(member: Member) -> bool:
     """Whether somebody had wanted it to end before it did; a shell in between tells of it by its code."""
+    if member.was_struck:
+        return False
     of_shell = (member.exit_code or 0) - SHELL_SIGNALS
     return member.asked_signal is not None or member.signal in ORDERLY or of_shell in ORDERLY
 
@@ -200,7 +202,7 @@ def _mute(member: Member, ended: Moment) -> Event:
     if was_asked(member):
         return Event(member, Weight.ORDERLY, Category.KILLED, _by_signal(member), member.asked or ended, quotes)
     if member.signal is not None:
-        weight = Weight.KILL if member.signal == SIGKILL else Weight.OWN
+        weight = Weight.KILL if member.signal == SIGKILL or member.signal in ORDERLY else Weight.OWN
         name = signal_name(member.signal)
         return Event(member, weight, Category.KILLED, f"was killed by {name}", ended, quotes, name)
     if member.exit_code is None:
@@ -245,6 +247,12 @@ class Case:
     def completed(self) -> tuple[Member, ...]:
         """Those that ended with 0."""
         return tuple(one for one in self.members if one.has_completed)
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether all that have started ended with 0."""
+        started = [one for one in self.members if one.state != "NotStarted"]
+        return bool(started) and len(self.completed) == len(started)
 
     @property
     def running(self) -> tuple[Member, ...]:

@@ -107,6 +107,8 @@ class Member:
     """The first signal by which somebody wanted it to end while it lived."""
     asked: Moment | None = None
     """When that came."""
+    was_struck: bool = False
+    """Whether a signal has ended it, and it alone: its `ranklog exec`, which launchers signal, got none."""
     was_exec_killed: bool = False
     """Whether its `ranklog exec` was killed as well: whoever did it killed whole groups, as launchers do in the end."""
     last_output_ns: int | None = None
@@ -161,6 +163,23 @@ class Suspicion:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """`ranklog run` has asked the job to end."""
+
+    category: Category
+    """TIME_LIMIT or CANCELED."""
+    by: str
+    """`--max-duration 60`, `SIGINT to ranklog run`."""
+    time_ns: int
+    quotes: tuple[Quote, ...] = ()
+
+    def __str__(self) -> str:
+        """What became of the job, for people."""
+        words = "reached its time limit" if self.category is Category.TIME_LIMIT else "was asked to end"
+        return f"{words} ({self.by})"
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All of it."""
 
@@ -176,6 +195,7 @@ class Evidence:
     """Whether it goes on: nobody has said yet how it ends."""
     now_ns: int = 0
     world_size: int | None = None
+    requests: tuple[Request, ...] = ()
     suspicions: tuple[Suspicion, ...] = ()
     """The strongest first."""
     remarks: tuple[str, ...] = ()

@@ -31,6 +31,8 @@ class Category(str, Enum):
     """It ended with a code other than 0 and said nothing that tells why."""
     EARLY_EXIT = "early-exit"
     """It ended with 0 while the others worked on."""
+    NOT_STARTED = "not-started"
+    """Nobody has ever heard of it, and the others waited for it."""
     HANG = "hang"
     """It stands still: the others wait for it, or all of them for nobody knows what."""
     LAUNCHER_HANG = "launcher-hang"
@@ -142,6 +144,8 @@ class Verdict:
     is_tie: bool = False
     """Whether the culprits' events lie within the clocks' error: one of them was first."""
     consequences: tuple[Consequence, ...] = ()
+    quotes: tuple[Quote, ...] = ()
+    """What proves it, if it is about the job and not about culprits."""
     attempt: int | None = None
     """Of a job that is restarted: which life of it this is about, counted from 0."""
     remarks: tuple[str, ...] = ()

@@ -62,7 +62,7 @@ def _judge_life(evidence: Evidence, lives: list[tuple[Member, ...]], number: int
     )
     here = replace(evidence, launchers=launchers)
     if over is not None:
-        here = replace(evidence, is_live=False, state="failed", launchers=())
+        here = replace(evidence, is_live=False, state="failed", launchers=(), requests=())
     return _judge_case(sort_out(here, members, signs))
 
 

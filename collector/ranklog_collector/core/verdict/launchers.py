@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ranklog_collector.core.verdict.events import Case, Weight
-from ranklog_collector.core.verdict.evidence import Machine, Member, Moment, Sign
+from ranklog_collector.core.verdict.evidence import Machine, Member, Moment, Request, Sign
 from ranklog_collector.core.verdict.finding import Category, Quote
 from ranklog_collector.core.verdict.signatures import Role
 
 TOLD_LAG_NS = 2_000_000_000
 """Who governs the job says what it did at most so much later."""
+NOTED_NS = 500_000_000
+"""Who sends a signal to all reaches ranks before `ranklog run` has noted it, which takes so long at most."""
 KILLERS = frozenset(("hydra-bad-termination",))
 """These launchers kill who is left, and then name the first of their list rather than the first that was killed."""
 JOB_ENDS = frozenset((Category.TIME_LIMIT, Category.PREEMPTED, Category.CANCELED))
@@ -65,6 +67,8 @@ def of_launchers(case: Case) -> list[Candidate]:
     roots = [sign for sign in case.launcher_signs if sign.role is Role.ROOT]
     told = [one for sign in roots if (one := _of_launcher_sign(sign, case)) is not None]
     found = [one for place, one in enumerate(told) if not any(_is_of_same(one, other) for other in told[:place])]
+    if not case.ended_well:
+        found += [_of_request(request) for request in case.evidence.requests]
     for launcher in case.evidence.launchers:
         if launcher.asked is not None and not _follows_a_failure(launcher.asked, case):
             found.append(Candidate(Weight.JOB, Category.CANCELED, "was asked to end", launcher.asked))
@@ -72,6 +76,11 @@ def of_launchers(case: Case) -> list[Candidate]:
             summary = f"was ended by {launcher.exit}"
             found.append(Candidate(Weight.KILL, Category.KILLED, summary, launcher.ended, launcher))
     return found
+
+
+def _of_request(request: Request) -> Candidate:
+    moment = Moment(request.time_ns - NOTED_NS, request.time_ns)
+    return Candidate(Weight.JOB, request.category, str(request), moment, quotes=request.quotes)
 
 
 def _is_of_same(one: Candidate, other: Candidate) -> bool:

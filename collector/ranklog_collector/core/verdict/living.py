@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ranklog_collector.core.ends import EARLY_NS
+from ranklog_collector.core.verdict.absent import never_started
 from ranklog_collector.core.verdict.culprits import hanging, headline, of_member
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member
@@ -18,7 +19,15 @@ LAUNCHER_NS = 10_000_000_000
 
 def of_live(case: Case) -> Verdict:
     """Tell whether it goes on as it should."""
-    return _launcher_hangs(case) or _stands_still(case) or _ended_early(case) or _falls_behind(case) or _fine(case)
+    absent = never_started(case, case.evidence.now_ns) if case.running else None
+    return (
+        absent
+        or _launcher_hangs(case)
+        or _stands_still(case)
+        or _ended_early(case)
+        or _falls_behind(case)
+        or _fine(case)
+    )
 
 
 def _launcher_hangs(case: Case) -> Verdict | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ranklog_collector.core.verdict.events import Case
+from ranklog_collector.core.verdict.events import ORDERLY, Case
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.launchers import member_of
-from ranklog_collector.core.verdict.words import called, introduced, several, span_text
+from ranklog_collector.core.verdict.words import called, clock_text, introduced, several, span_text
 
 EARLY_NS = 1_000_000_000
 """Who ends with 0 so long before the others is worth a remark."""
@@ -22,6 +22,12 @@ def remarks(case: Case, is_early_told: bool = False) -> list[str]:
         found.append(f"nothing was ever heard of {several(absent)}")
     if not is_early_told and (early := _early(case)):
         found.append(early)
+    if case.ended_well:
+        found += [f"the job {one} at {clock_text(one.time_ns)}" for one in case.evidence.requests]
+    struck = [event for event in case.events if event.member.was_struck and event.member.signal in ORDERLY]
+    if struck and case.evidence.state != "canceled":
+        who = several([event.member for event in struck])
+        found.append(f"who sent that signal is not known: nobody has asked for an end, and it was sent to {who} alone")
     for one in case.members:
         if one.lost_bytes:
             found.append(f"{introduced(one, False)} lost {one.lost_bytes} bytes of its output to a full disk")
