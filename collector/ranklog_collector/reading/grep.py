@@ -15,6 +15,8 @@ from ranklog_collector.reading.text import joint, may_be_ours, shown
 
 EXPRESSION_MAX = 10_000
 _MEMORY_BYTES = 64 << 20
+# What is not shown as it is, of what is ASCII.
+_NOT_PLAIN = r"[\x00-\x08\x0b-\x1f\x7f]"
 # Of the ends of the text, which a line has and a block has elsewhere.
 _ENDS_OF_TEXT = re.compile(r"\\[Az]")
 _BLIND = "(?i)"
@@ -93,11 +95,13 @@ class Pattern:
         self._invert = invert
         self._in_line = _in_line(expression, ignore_case, is_bounded)
         self._in_block: Any = None
+        self._in_plain: Any = None
         if not isinstance(self._in_line, re.Pattern) and not _ENDS_OF_TEXT.search(expression):
             self._in_block = _compiled(f"(?m){expression}", ignore_case)
+            self._in_plain = _compiled(f"{_NOT_PLAIN}|(?m){expression}", ignore_case)
         words = needles(expression)
         self._needles = [_compiled(re2.escape(word), ignore_case) for word in words]
-        self._is_sieve = bool(words) and not invert and not any(map(may_be_ours, words))
+        self._may_be_ours = any(map(may_be_ours, words))
 
     def matches(self, line: bytes) -> bool:
         """Whether it is found in a line as it is shown."""
@@ -116,13 +120,22 @@ class Pattern:
 
     def suspect(self, data: bytes) -> int:
         """See Wanted."""
-        if not self._is_sieve:
+        if self._invert:
             return 0
+        if not self._needles or self._may_be_ours:
+            return self._suspect_plain(data)
         first = joint(data)
         for word in self._needles:
             found = word.search(data, 0, len(data) if first < 0 else first)
             first = found.start() if found else first
         return first
+
+    def _suspect_plain(self, data: bytes) -> int:
+        """What is shown as it is can be searched as it is, if only the last line may be cut off."""
+        if self._in_plain is None or not data.isascii() or b"\n" not in data:
+            return 0
+        found = self._in_plain.search(data)
+        return found.start() if found else -1
 
     def _spans(self, piece: Piece, read: Read) -> Iterable[tuple[int, int]]:
         data = piece.data
@@ -149,7 +162,7 @@ class Pattern:
             else:
                 vain += 1
                 if vain * _VAIN_BYTES > len(text) and self._in_block is not None:
-                    self._needles, self._is_sieve = [], False
+                    self._needles = []
                     find, is_certain = self._finder(text)
             at = end + 1
 

@@ -37,6 +37,12 @@ EXPRESSIONS = [
     "a",
     "^$",
     r"\s",
+    r"\Aa",
+    "a.*a$",
+    r"\ba\b",
+    "(a|b)[ae]",
+    "a$|^x",
+    r"[^x]\Z",
 ]
 WORDS = [b"err", b"er", b"r", b"ERR", b"bad", b"ba", b" ", b"a", b"x" * 20, b"\xc3\xbc"]
 HOSTILE = [b"\n", b"\n", b"\r", b"\r\n", b"\t", b"\b", b"\0", b"\x1b[1m", b"\x1b", b"\xc3", b"\xff", b"\xc2\x9b"]
@@ -75,6 +81,7 @@ def cut(data: bytes) -> list[tuple[bytes, str]]:
 @given(CONTENTS, st.sampled_from(EXPRESSIONS), st.booleans(), st.booleans())
 @example(b"a\n" * 8 + b"er\x1b[1mr\nbad", "err", False, False)
 @example(b"x" * 60 + b"err" + b"x" * 60 + b"\n\n", "err", False, False)
+@example(b"x" * 40 + b"a" + b"x" * 40 + b"a\n\n", "a.*a$", False, False)
 @example(b"x" * 15 + b"err" + b"x" * 60 + b"\n", "err", False, False)
 @example(b"a\n" * 9 + b"er\br\n", "err", False, False)
 @example(b"fine\n" * 5 + b"\xffr\n", "\ufffdr", False, False)
