@@ -121,6 +121,8 @@ def test_a_thousand_ranks_of_a_folder_are_found_one_by_one(jupyter: Jupyter, lab
         expect(view.locator(".rl-error")).to_contain_text("rank 513 ended with exit code 9")
         expect(view.locator(".rl-text").last).to_have_text("hello of rank 999")
         assert view.locator(".rl-inner .rl-row").count() < 20, "rows that nobody sees are not there"
+        expect(view.locator(".rl-chip")).to_have_text(["1 Failed", "999 Completed"])
+        expect(view.locator(".rl-metrics")).to_be_hidden()
         view.get_by_role("button", name="1 Failed").click()
         view.locator(".rl-inner .rl-row", has_text="513").click()
         expect(view.locator(".rl-text")).to_have_text(["hello of rank 513"])

@@ -26,6 +26,7 @@ function render({ model, el }) {
     head.show(known, model.get("trouble"));
     chart.show(drawn, rows.find((row) => row.key === drawn.key)?.label ?? "");
     metrics.show(rows, model.get("metric") ?? drawn.key);
+    main.classList.toggle("rl-no-metrics", rows.length === 0);
     processes.show(known, rank);
     log.show(model.get("log"), rank, known.total > 1);
   }
@@ -64,6 +65,7 @@ function render({ model, el }) {
     others.forEach((name) => model.off(name, hear));
     chart.close();
     processes.close();
+    log.close();
     watch(-1);
   };
 }

@@ -29,6 +29,12 @@ class Log {
     this.clear.addEventListener("click", () => pick(""));
     this.end.addEventListener("click", () => this.to_end());
     this.lines.addEventListener("scroll", () => this.look());
+    this.resizing = new ResizeObserver(() => this.isAtEnd && this.to_end());
+    this.resizing.observe(this.lines);
+  }
+
+  close() {
+    this.resizing.disconnect();
   }
 
   show(log, wanted, hasRanks) {

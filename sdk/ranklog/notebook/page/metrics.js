@@ -7,13 +7,10 @@ class Metrics {
     this.head = make("div", "rl-metric-row rl-titles");
     for (const title of ["metric", "last", "least", "most"]) this.head.append(make("span", "", title));
     this.list = make("div", "rl-metric-list");
-    this.none = make("div", "rl-none", "no metrics");
-    place.append(this.head, this.list, this.none);
+    place.append(this.head, this.list);
   }
 
   show(metrics, chosen) {
-    this.none.classList.toggle("rl-hidden", metrics.length > 0);
-    this.head.classList.toggle("rl-hidden", metrics.length === 0);
     const keys = new Set(metrics.map((one) => one.key));
     for (const [key, row] of this.rows) {
       if (!keys.has(key)) (row.remove(), this.rows.delete(key));

@@ -1,6 +1,7 @@
 // The processes: a cell for each in a strip, and a table of which only the rows in sight are there.
 
 const ROW = 24, ROWS = 9, STRIP = 72, GAP = 1;
+const GRAVEST_FIRST = ["Failed", "Lost", "Terminated", "Running", "NotStarted", "Completed"];
 
 class Processes {
   constructor(place, pick, run) {
@@ -66,8 +67,9 @@ class Processes {
     const key = JSON.stringify([counts, this.filter]);
     if (key === this.counted) return;
     this.counted = key;
+    const gravity = ([state]) => GRAVEST_FIRST.indexOf(state);
     this.counts.replaceChildren(
-      ...Object.entries(counts).map(([state, count]) => {
+      ...Object.entries(counts).sort((one, other) => gravity(one) - gravity(other)).map(([state, count]) => {
         const chip = make("button", `rl-chip rl-is-${state}`);
         chip.type = "button";
         chip.setAttribute("aria-pressed", this.filter === state);
