@@ -79,6 +79,14 @@ def test_stacks_of_long_ago_say_nothing_of_who_has_moved_since() -> None:
     assert found.culprits == ()
 
 
+def test_of_a_job_that_seldom_speaks_stacks_are_told_and_nobody_is_accused() -> None:
+    suspicion = Suspicion((1,), "is in main (t.py:17), the others wait in all_reduce", Confidence.LIKELY, ns(20))
+    found = live([rank(one, (1, "up")) for one in range(4)], suspicions=(suspicion,))
+    assert (found.status, found.culprits) == (Status.FINE, ())
+    said = "by its stacks or flight recordings, rank 1 is in main (t.py:17), the others wait in all_reduce"
+    assert found.remarks == (said,)
+
+
 def test_when_all_are_silent_and_alike_nobody_is_accused() -> None:
     found = live([speaking(one, 9) for one in range(4)])
     assert (found.status, found.category, found.culprits) == (Status.SUSPECT, Category.HANG, ())

@@ -10,7 +10,7 @@ from ranklog_collector.core.verdict.culprits import hanging, headline, of_member
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Status, Verdict
-from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
+from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspected, suspects
 from ranklog_collector.core.verdict.words import called, introduced, several, span_text
 
 LAUNCHER_NS = 10_000_000_000
@@ -101,9 +101,13 @@ def _fine(case: Case) -> Verdict:
     if not case.members:
         return Verdict(Status.FINE, "no process has started yet")
     absent = [one for one in case.members if one.state == "NotStarted"]
-    remarks = (f"nothing has been heard of {several(absent)} yet",) if absent else ()
+    remarks = [f"nothing has been heard of {several(absent)} yet"] if absent else []
+    seen = suspected(case, running)
+    if seen is not None and seen.confidence is Confidence.LIKELY:
+        # Of a job that seldom speaks nobody can tell whether it stands still, but whoever asked for stacks may.
+        remarks.append(f"by its stacks or flight recordings, {several(seen.members)} {seen.why}")
     if not running:
-        return Verdict(Status.FINE, "nothing has gone wrong so far", remarks=remarks)
+        return Verdict(Status.FINE, "nothing has gone wrong so far", remarks=tuple(remarks))
     verb = "runs" if len(running) == 1 else "run"
     line = f"{several(running, case.evidence.world_size)} {verb}; nothing has gone wrong so far"
-    return Verdict(Status.FINE, line, remarks=remarks)
+    return Verdict(Status.FINE, line, remarks=tuple(remarks))

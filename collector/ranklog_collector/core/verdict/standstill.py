@@ -57,7 +57,7 @@ def _spoke(member: Member, at_ns: int) -> list[int] | None:
 def suspects(case: Case, pool: Sequence[Member]) -> Suspects | None:
     """Of `pool` those that the others wait for; None if nothing tells them apart."""
     tests: tuple[Callable[[Case, Sequence[Member]], Suspects | None], ...] = (
-        _suspected,
+        suspected,
         _missed,
         _behind_in_collectives,
         _behind_in_steps,
@@ -71,7 +71,8 @@ def suspects(case: Case, pool: Sequence[Member]) -> Suspects | None:
     return None
 
 
-def _suspected(case: Case, pool: Sequence[Member]) -> Suspects | None:
+def suspected(case: Case, pool: Sequence[Member]) -> Suspects | None:
+    """Of `pool` those that stacks or flight recordings show elsewhere, if they have said nothing since."""
     for one in case.evidence.suspicions:
         members = tuple(member for member in pool if member.rank in one.ranks and not _has_moved(member, one))
         if members:
