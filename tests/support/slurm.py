@@ -11,10 +11,15 @@ from tests.support.hosts import HostProcess, Hosts
 
 START_TIMEOUT_S = 30
 CPUS_PER_HOST = 4
+PATIENCE_S = 120
+"""How long a job may take, on a machine that has much else to do."""
 
 
 class Slurm:
-    """Up when entered; it ends with its hosts. A silent host is called lost after `lost_after_s`."""
+    """Up when entered; it ends with its hosts. A silent host is called lost after `lost_after_s`.
+
+    Jobs in the partition `urgent` preempt those in `patient`, which are put back into the queue.
+    """
 
     def __init__(self, hosts: Hosts, *, lost_after_s: int = 15) -> None:
         self._hosts = hosts
@@ -47,6 +52,32 @@ class Slurm:
     def environment(self) -> dict[str, str]:
         """What srun, sbatch and the like need."""
         return {"SLURM_CONF": str(self.folder / "slurm.conf")}
+
+    def submit(self, script: Path, *options: str, **environment: str) -> str:
+        """Submit a script from its folder; returns the job's id. What it says goes to `<id>.out` there."""
+        where = (f"--output={script.parent}/%A.out", f"--chdir={script.parent}", "--parsable")
+        env = {**self.environment, **environment}
+        return self._hosts.run(0, "sbatch", *where, *options, str(script), env=env, cwd=script.parent).stdout.strip()
+
+    def control(self, *words: str) -> str:
+        """Run scontrol, scancel or their like, and return what it said."""
+        return self._hosts.run(0, *words, env=self.environment, check=False).stdout
+
+    def await_state(self, job: str, *signs: str, hurry: bool = False) -> None:
+        """Wait until `scontrol show job` says these words of a job, of an array of each task.
+
+        A job that is put back into the queue would wait for two minutes; `hurry` starts it as soon as Slurm lets us.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            if hurry:
+                self.control("scontrol", "update", f"JobId={job}", "StartTime=now")
+            tasks = [told for told in self.control("scontrol", "show", "job", job).split("\n\n") if told.strip()]
+            if tasks and all(set(signs) <= set(told.split()) for told in tasks):
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"job {job} is not {signs} after {PATIENCE_S} s but:\n{tasks}")
+            time.sleep(0.1)
 
     def _start(self, host: int, *command: str) -> None:
         log = (self.folder / "log" / f"{Path(command[0]).name}.{self._hosts.names[host]}.out").open("wb")
@@ -100,9 +131,13 @@ class Slurm:
             "InactiveLimit=0",
             "KillWait=5",
             "SchedulerParameters=sched_interval=1",
+            "PreemptType=preempt/partition_prio",
+            "PreemptMode=REQUEUE",
         ]
         for host, name in enumerate(self._hosts.names):
             address = self._hosts.ip(host)
             lines.append(f"NodeName={name} NodeAddr={address} CPUs={CPUS_PER_HOST} RealMemory=4000 State=UNKNOWN")
         lines.append("PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:4")
+        lines.append("PartitionName=patient Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE")
+        lines.append("PartitionName=urgent Nodes=ALL PriorityTier=9")
         return "\n".join(lines) + "\n"
