@@ -54,7 +54,7 @@ def test_an_agent_that_is_told_to_end_sends_what_there_is_and_the_next_one_the_r
     launcher = launchers.OpenMPI4()
     require(launchers.why_missing(launcher))
     program = captured([*programs.script("ticker.py"), str(TICKS), str(TICK_S)])
-    with Run(cluster4, (0, 1)) as run:
+    with Run(cluster4, (0, 1), options=("--grace", "0")) as run:
         (job,) = run.start(launcher.commands(cluster4.hosts, program, (1, 1)))
         wait_until(lambda: all_tick(run), "both ranks tick")
         agent = run.agents[1]
@@ -70,6 +70,29 @@ def test_an_agent_that_is_told_to_end_sends_what_there_is_and_the_next_one_the_r
         run.prove()
         assert len(run.lines(1)) == TICKS + 1
         assert run.state.state == "completed"
+
+
+def test_agents_wait_for_a_second_launch_and_one_that_was_killed_in_it_delivers_the_rest(cluster4: Cluster) -> None:
+    launcher = launchers.OpenMPI4()
+    require(launchers.why_missing(launcher))
+    short = captured([*programs.script("ticker.py"), "1", "0"])
+    long = captured([*programs.script("ticker.py"), str(TICKS), str(TICK_S)])
+    with Run(cluster4, (0, 1)) as run:
+        assert run.finish(launcher.commands(cluster4.hosts, short, (1, 1))) == [0]
+        for agent in run.agents.values():
+            agent.start()
+        wait_until(lambda: run.state.state == "running", "an agent is back")
+        (job,) = run.start(launcher.commands(cluster4.hosts, long, (1, 1)))
+        wait_until(lambda: all_tick(run), "both ranks tick")
+        run.agents[1].kill()
+        assert job.wait() == 0
+        run.agents[1].start()
+        run.await_end()
+        wait_until(lambda: run.state.state == "completed", "the run has ended anew")
+        run.prove()
+        lives = [(view.rank, view.life, view.state) for view in run.processes]
+        assert sorted(lives) == [(rank, life, ProcessState.COMPLETED) for rank in (0, 1) for life in (0, 1)]
+        assert len(run.lines(1)) == TICKS + 1
 
 
 def test_a_restart_by_torchrun_does_not_end_the_agent(cluster4: Cluster) -> None:
