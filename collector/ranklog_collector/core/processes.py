@@ -243,7 +243,9 @@ class Processes:
         deciding = self._launchers() or self.current
         outcomes = {self.outcome(one) for one in deciding}
         # A job that reaches its time limit was not canceled by anybody.
-        canceled = "failed" if self.asked and self.asked[0].why == TIME_LIMIT else "canceled"
+        last = self.lives.last
+        asked = next((one.why for one in self.asked if not last.number or one.time >= last.start_ns), None)
+        canceled = "failed" if asked == TIME_LIMIT else "canceled"
         if None not in outcomes and self._were_asked(deciding):
             return canceled
         if Outcome.FAILED in outcomes:

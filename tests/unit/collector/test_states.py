@@ -507,6 +507,20 @@ def test_a_job_that_reaches_its_time_limit_has_failed_and_was_not_canceled(job: 
     check_that_all_agree(job)
 
 
+def test_the_time_limit_of_an_earlier_start_of_the_job_does_not_count(job: Job) -> None:
+    job.is_asked("time-limit", "--max-duration 60")
+    for start in "ab":
+        for rank, node in enumerate("01"):
+            if start == "b":
+                job.joins(node, epoch=2)
+                job.starts(node, f"{rank}-b", rank=rank, world_size=2)
+            job.ends(node, f"{rank}-{start}", signal=15, asked_signal=15, asked_ns=job.now)
+        job.leaves("0", "1")
+        job.passes(1)
+        assert job.state == ("failed" if start == "a" else "canceled")
+    check_that_all_agree(job)
+
+
 def test_a_job_that_ends_well_when_its_time_is_up_has_completed(job: Job) -> None:
     job.is_asked("time-limit", "--max-duration 60")
     for rank, node in enumerate("01"):

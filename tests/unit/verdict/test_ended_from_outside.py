@@ -108,6 +108,15 @@ def test_a_stop_that_follows_a_failure_does_not_hide_it() -> None:
     assert named(verdict(everyone, requests=(stop,))) == ["rank_1"]
 
 
+def test_a_stop_is_that_of_the_start_of_the_job_which_it_stopped() -> None:
+    stop = request(10.0, Category.CANCELED, "SIGTERM to ranklog run")
+    first = [rank(number, end=10.2, signal=15, asked=10.1) for number in range(2)]
+    second = [rank(number, (30, "done"), end=31, life=1, start=20) for number in range(2)]
+    found = verdict([*first, *second], state="completed", requests=(stop,))
+    assert (found.status, found.attempt) == (Status.FINE, 1)
+    assert found.remarks[0].startswith("start 1 of 2: the job was asked to end (SIGTERM to ranklog run) at ")
+
+
 # ---- ranks that never started --------------------------------------------------------------------------------------
 
 NEVER: dict[str, Any] = {"state": "NotStarted"}

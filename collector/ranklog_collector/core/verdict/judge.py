@@ -60,9 +60,12 @@ def _judge_life(evidence: Evidence, lives: list[tuple[Member, ...]], number: int
         for sign in launcher.signs
         if sign.is_launchers and begun <= sign.moment.latest_ns and (over is None or sign.moment.latest_ns <= over)
     )
-    here = replace(evidence, launchers=launchers)
+    requests = tuple(
+        one for one in evidence.requests if begun <= one.time_ns and (over is None or one.time_ns <= over)
+    )
+    here = replace(evidence, launchers=launchers, requests=requests)
     if over is not None:
-        here = replace(evidence, is_live=False, state="failed", launchers=(), requests=())
+        here = replace(here, is_live=False, state="failed", launchers=())
     return _judge_case(sort_out(here, members, signs))
 
 
