@@ -129,11 +129,12 @@ def _print_rich(columns: Sequence[Column], cells: list[list[str]], err: bool) ->
     from rich.text import Text
 
     width = shutil.get_terminal_size().columns
-    shown = _fitting(columns, _widths(columns, cells), width)
+    widths = _widths(columns, cells)
+    shown = _fitting(columns, widths, width)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for index in shown:
+    for index, size in zip(shown, _narrowed([widths[index] for index in shown], width), strict=True):
         column = columns[index]
-        table.add_column(column.title, justify="right" if column.is_right else "left", no_wrap=True)
+        table.add_column(column.title, justify="right" if column.is_right else "left", no_wrap=True, width=size)
     for row in cells:
         table.add_row(*(Text(row[index], style=STYLES.get(row[index], "")) for index in shown))
     Console(width=width, highlight=False, stderr=err).print(table)
@@ -148,3 +149,11 @@ def _fitting(columns: Sequence[Column], widths: list[int], available: int) -> li
             break
         shown.remove(last)
     return shown
+
+
+def _narrowed(widths: list[int], available: int) -> list[int]:
+    """Take what is too much from the widest columns: a number of which a digit is missing tells nothing."""
+    widths = list(widths)
+    while sum(widths) + _GAP * (len(widths) - 1) > available and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+    return widths

@@ -48,6 +48,9 @@ def runs(root: str | None, as_json: bool) -> None:
     if as_json:
         print_json(map(run_row, found))
         return
+    if not found:
+        say(f"there are no runs in {root_folder(root)}; name the folder of runs with --root or RANKLOG_ROOT")
+        return
     columns = [
         Column("RUN"),
         Column("EXPERIMENT", 4),
@@ -55,8 +58,8 @@ def runs(root: str | None, as_json: bool) -> None:
         Column("STARTED", 1),
         Column("TIME", 2, is_right=True),
         Column("NODES", 3, is_right=True),
-        Column("PROCESSES", is_right=True),
-        Column("FAILED", is_right=True),
+        Column("PROCESSES", 5, is_right=True),
+        Column("FAILED", 6, is_right=True),
     ]
     print_table(columns, [show.run_row(one) for one in found])
 

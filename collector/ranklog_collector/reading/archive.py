@@ -8,6 +8,7 @@ import stat
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING
@@ -113,6 +114,9 @@ def save(folder: RunFolder, chosen: list[FileView], is_single: bool, output: str
         os.replace(partial, target)
     except OSError as error:
         raise ReadingError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            os.unlink(partial)
     return target
 
 

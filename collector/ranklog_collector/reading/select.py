@@ -70,7 +70,7 @@ def parse_ranks(text: str) -> RANKS:
     ranges = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
-        if found is None:
+        if found is None or int(found[2] or found[1]) < int(found[1]):
             raise ValueError(f"{text!r} is no list of ranks such as 0,3-5")
         first = int(found[1])
         ranges.append(range(first, int(found[2] or first) + 1))

@@ -60,7 +60,7 @@ def _culprit(culprit: Culprit, width: int, is_one_of_several: bool) -> Iterator[
 
 
 def _quote(quote: Quote, width: int) -> Iterator[Line]:
-    yield line(Span(f"  {printable(quote.path)}:{quote.offset}", "dim"))
+    yield line(Span(f"  {printable(quote.path)} at byte {quote.offset}", "dim"))
     for text in quote.text.splitlines():
         for part in textwrap.wrap(harmless(text), max(WIDTH_MIN, width - 4), drop_whitespace=False) or [""]:
             yield line(Span("  │ ", "dim"), part)
@@ -78,7 +78,8 @@ def _delays(consequence: Consequence) -> str:
     least, most = consequence.delay_min_ns, consequence.delay_max_ns
     if least is None or most is None:
         return ""
-    return f", {_short(least)} later" if least == most else f", {_short(least)} to {_short(most)} later"
+    first, last = _short(least), _short(most)
+    return f", {first} later" if first == last else f", {first} to {last} later"
 
 
 def _short(duration_ns: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,18 @@ def test_where_nothing_can_be_saved_is_told(run: RunWriter) -> None:
     folder = RunFolder(str(run.folder))
     with pytest.raises(ReadingError, match="cannot be written"):
         archive.save(folder, archive.files(folder), False, "/proc/nothing/here")
+
+
+def test_of_a_download_that_fails_nothing_is_left(
+    run: RunWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(root: str, path: str) -> Iterator[bytes]:
+        yield b"some"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archive, "content", interrupted)
+    folder = RunFolder(str(run.folder))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        archive.save(folder, archive.files(folder), False, str(tmp_path / "out"))
+    assert os.listdir(tmp_path / "out") == []

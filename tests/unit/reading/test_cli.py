@@ -69,6 +69,13 @@ def test_runs_are_listed(run: RunWriter, invoke: Invoke) -> None:
     assert (row["run_id"], row["state"], row["started"]) == ("r1", "failed", "2026-09-21T14:13:20.000000000Z")
 
 
+def test_where_no_run_is_this_is_said(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    result = invoke(runs)
+    assert (result.exit_code, result.stdout[:21]) == (0, "there are no runs in ")
+    assert invoke(runs, "--json").stdout == ""
+
+
 def test_ps_shows_each_process_a_summary_and_what_to_know(run: RunWriter, invoke: Invoke) -> None:
     lines = invoke(ps, "latest").stdout.splitlines()
     assert lines[0].split() == (
@@ -289,3 +296,12 @@ def test_a_table_fits_its_terminal(
     lines = click.unstyle(capsys.readouterr().out).splitlines()
     assert all(len(line.rstrip()) <= width for line in lines)
     assert lines[0].split() == {40: ["FIRST"], 80: ["FIRST", "SECOND"], 200: ["FIRST", "SECOND", "THIRD"]}[width]
+
+
+def test_what_a_narrow_terminal_lacks_is_taken_from_the_widest_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table([Column("SIZE", is_right=True), Column("PATH")], [["1.8 kB", "logs/" + "x" * 30]])
+    assert click.unstyle(capsys.readouterr().out).splitlines()[1].split("  ") == ["1.8 kB", "logs/xxxxxx…"]

@@ -117,6 +117,6 @@ def test_sizes_are_short(count: int, expected: str) -> None:
 
 def test_ranks_are_read() -> None:
     assert parse_ranks("0,3-5") == (range(1), range(3, 6))
-    for text in ("", "a", "3-", "-3", "1,,2", "1 2"):
+    for text in ("", "a", "3-", "-3", "1,,2", "1 2", "3-1"):
         with pytest.raises(ValueError, match="is no list of ranks"):
             parse_ranks(text)

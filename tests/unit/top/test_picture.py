@@ -159,7 +159,7 @@ def test_a_long_headline_is_cut_to_two_lines() -> None:
 def test_the_whole_verdict_has_evidence_consequences_and_what_to_do() -> None:
     lines = [one.text for one in verdict_lines(VERDICT, 80)]
     assert lines[0] == "failed   killed   likely"
-    assert "  azureml-logs/70_driver_log_3.txt:17" in lines
+    assert "  azureml-logs/70_driver_log_3.txt at byte 17" in lines
     assert "- ranks 0-1: ended by SIGTERM, 38 ms to 210 ms later" in lines
     assert "- the clock of node1 is 2.0 s behind" in lines
     assert "- ranklog logs r1 --rank 3 --tail 50" in lines
