@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ranklog_collector.core.verdict.evidence import Request, Step
+from ranklog_collector.core.verdict.evidence import Machine, Request, Step
 from ranklog_collector.core.verdict.finding import Category, Confidence, Quote, Status
 from tests.unit.verdict.jobs import RAISED, mpirun, named, ns, rank, verdict
 
@@ -115,6 +115,15 @@ def test_a_stop_is_that_of_the_start_of_the_job_which_it_stopped() -> None:
     found = verdict([*first, *second], state="completed", requests=(stop,))
     assert (found.status, found.attempt) == (Status.FINE, 1)
     assert found.remarks[0].startswith("start 1 of 2: the job was asked to end (SIGTERM to ranklog run) at ")
+
+
+def test_a_node_that_slurm_gives_up_is_named_although_it_speaks() -> None:
+    said = (10.0, "srun: error: Node failure on node1")
+    everyone = [rank(0, end=10.1, signal=15, asked=10.05), rank(1, (11, "step 9"), node=1)]
+    machines = (Machine("node0", "10.77.0.10", "node0"), Machine("node1", "10.77.0.11", "node1"))
+    found = verdict(everyone, mpirun(said, end=10.2, code=143, asked=10.06), machines=machines, state="canceled")
+    assert (named(found), found.category, found.status) == (["node1"], Category.NODE_LOST, Status.FAILED)
+    assert found.culprits[0].quotes[0].text == said[1]
 
 
 # ---- ranks that never started --------------------------------------------------------------------------------------

@@ -69,8 +69,9 @@ def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
     lead = min(first, key=lambda one: one.moment.latest_ns)
     first = [one for one in first if not lead.moment.is_before(one.moment)]
     if weight is Weight.JOB:
-        # Who governs the job may say why; a signal does not.
-        return Choice(tuple([one for one in first if one.quotes] or first)[:1], tuple(left))
+        # Who governs the job may say why, also that a node was given up; a signal does not.
+        told = [one for one in tied if one.quotes and (one in first or one.machine is not None)]
+        return Choice(tuple(told or first)[:1], tuple(left))
     was_close = len(first) > 1 or len(tied) > len(first)
     first = _narrowed(case, first)
     return Choice(tuple(first), tuple(one for one in found if one not in first), was_close)
