@@ -159,3 +159,57 @@ def test_tracebacks_of_those_that_ended_well_are_told_once() -> None:
     assert found.remarks == (
         "both ranks printed tracebacks, but ended with 0; rank 0 raised ValueError: sample 0 first",
     )
+
+
+def mpi_error(call: str, reporter: int, about: str) -> str:
+    return (
+        f"[node0:00000] *** An error occurred in {call}\n"
+        f"[node0:00000] *** reported by process [1321992193,{reporter}]\n"
+        f"[node0:00000] *** {about}\n"
+        "[node0:00000] *** MPI_ERRORS_ARE_FATAL (processes in this communicator will abort,"
+    )
+
+
+def test_what_open_mpi_5_says_for_a_rank_in_its_launchers_output_is_that_ranks_word() -> None:
+    ended = [rank(one, STEP, end=10.5, signal=15, asked=10.4) for one in (1, 3)]
+    launcher = mpirun((10.01, mpi_error("Socket closed", 0, "Unknown error")), end=11, code=14)
+    victim = rank(0, STEP, end=10, code=14)
+    found = verdict([victim, *ended, rank(2, STEP, end=10.01, code=0)], launcher)
+    assert (named(found), found.category) == (["rank_2"], Category.EARLY_EXIT)
+    launcher = mpirun((9.98, mpi_error("MPI_Send", 2, "MPI_ERR_RANK: invalid rank")), end=11, code=6)
+    found = verdict([*ended, rank(2, STEP, end=10, code=6)], launcher)
+    assert (named(found), found.category) == (["rank_2"], Category.COLLECTIVE)
+
+
+def test_who_left_early_is_named_when_a_launcher_ends_the_others_for_it() -> None:
+    left = rank(2, STEP, end=10, code=0)
+    killed = [rank(one, STEP, end=10.05, signal=9, was_exec_killed=True) for one in (0, 1, 3)]
+    found = verdict([*killed, left], mpirun(end=10.1, code=255))
+    assert (named(found), found.category) == (["rank_2"], Category.EARLY_EXIT)
+    asked = [rank(one, STEP, end=12.1, signal=15, asked=12 + one / 10) for one in (0, 1, 3)]
+    named_it = (11.9, "mpirun has exited due to process rank 2 with PID 147 on\nnode node1 exiting improperly.")
+    found = verdict([*asked, left], mpirun(named_it, end=13, code=1))
+    assert (named(found), found.category) == (["rank_2"], Category.EARLY_EXIT)
+    assert not verdict([*asked, left], mpirun(end=13, code=1)).culprits
+    assert not verdict([*asked, left], mpirun(named_it, end=13, code=1, asked=11.8)).culprits
+
+
+def test_who_crashes_while_another_exits_may_have_lost_it() -> None:
+    crashed, exited = rank(0, STEP, end=10, signal=11), rank(2, STEP, end=10.05, code=1)
+    cleaned = [rank(one, STEP, end=10.1, signal=9, was_exec_killed=True) for one in (1, 3)]
+    found = verdict([crashed, exited, *cleaned])
+    assert (named(found), found.is_tie) == (["rank_0", "rank_2"], True)
+
+
+def test_an_error_that_all_the_others_hung_on_is_told_though_they_were_killed_much_later() -> None:
+    raised_ = rank(2, STEP, raised("ValueError: bad sample"), end=80, signal=9, was_exec_killed=True)
+    killed = rank(1, STEP, end=80, signal=9, was_exec_killed=True)
+    asked = rank(0, STEP, end=80, signal=15, asked=79)
+    gone = replace(rank(3, STEP, state="Terminated"), ended=Moment(ns(9.9), ns(82), 0, "node1"), ended_ns=ns(82))
+    found = verdict([raised_, killed, asked, gone])
+    assert (named(found), found.category) == (["rank_2"], Category.EXCEPTION)
+
+
+def test_of_several_that_are_asked_to_end_the_first_is_no_culprit() -> None:
+    found = verdict([rank(0, STEP, end=11, signal=15, asked=10), rank(1, STEP, end=11, signal=15, asked=10.9)])
+    assert found.culprits == ()

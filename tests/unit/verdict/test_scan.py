@@ -103,6 +103,12 @@ def test_the_rest_of_an_error_is_no_work() -> None:
     assert not any(found.has_gone_on for found in found_in("".join(map(closed.format, range(5)))))
 
 
+def test_what_a_library_says_of_the_job_is_no_error_to_live_on_with() -> None:
+    abort = "Abort(1) on node 2 (rank 2 in comm 0): application called MPI_Abort(MPI_COMM_WORLD, 1) - process 2\n"
+    (found,) = found_in("step 5 rank 2\n" + abort + "step 6 rank 2\n")
+    assert not found.has_gone_on
+
+
 def test_an_error_at_the_end_of_a_very_long_line_is_found() -> None:
     (found,) = found_in("x" * 100_000 + RAISED.format(error="ValueError: boom"))
     assert found.says == "raised ValueError: boom"

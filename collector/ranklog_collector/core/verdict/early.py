@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from ranklog_collector.core.verdict.consequences import consequences
 from ranklog_collector.core.verdict.culprits import headline, of_member
 from ranklog_collector.core.verdict.events import Case, Weight
-from ranklog_collector.core.verdict.evidence import Member
+from ranklog_collector.core.verdict.evidence import Member, Moment
 from ranklog_collector.core.verdict.finding import Category, Confidence, Status, Verdict
 from ranklog_collector.core.verdict.first import Choice, may_be_a_victims
+from ranklog_collector.core.verdict.launchers import Candidate, member_of
 from ranklog_collector.core.verdict.remarks import before_the_others, remarks
+from ranklog_collector.core.verdict.signatures import Role
 from ranklog_collector.core.verdict.words import without_numbers
 
 NOTICED_NS = 50_000_000
 """Of two ends so close either may have been noticed first."""
+KILLED_NS = 2_000_000_000
+"""Launchers kill who is left within so long after an end that they take for a failure."""
 
 
 def left_early(case: Case, early: Sequence[Member], confidence: Confidence, status: Status = Status.FAILED) -> Verdict:
@@ -39,15 +43,27 @@ def early_exit_behind(case: Case, choice: Choice) -> Verdict | None:
     """One had ended with 0, and then all the others failed in the same way: it is what they failed of."""
     first = choice.first[0].moment
     done = [(one, one.ended) for one in case.completed if one.ended is not None]
-    failed = [one for one in case.events if one.weight <= Weight.MUTE]
+    failed = [one for one in case.events if one.weight <= Weight.MUTE or one.member.was_exec_killed]
     errors = {without_numbers(one.error) for one in failed}
     asked = sum(one.weight is Weight.ORDERLY for one in case.events)
     others = len(case.members) - len(done)
-    if len(done) != 1 or len(failed) < 2 or len(errors) != 1 or len(failed) + len(case.complaints) + asked < others:
+    ended = len(failed) + asked
+    if len(done) != 1 or ended < 2 or len(errors) > 1 or ended + len(case.complaints) < others:
         return None
-    if not all(map(may_be_a_victims, choice.first)) or first.latest_ns + NOTICED_NS < done[0][1].earliest_ns:
+    if not all(may_be_a_victims(one) or _was_ended_by_launcher(case, one, *done[0]) for one in choice.first):
+        return None
+    if first.latest_ns + NOTICED_NS < done[0][1].earliest_ns:
         return None
     return left_early(case, [one for one, _ in done], Confidence.POSSIBLE)
+
+
+def _was_ended_by_launcher(case: Case, one: Candidate, early: Member, end: Moment) -> bool:
+    """Whether a launcher ended a process because another had ended with 0: it says so, or did so at once."""
+    launchers = case.evidence.launchers
+    if one.member is None or not any(two.exit_code for two in launchers) or any(two.asked for two in launchers):
+        return False
+    is_named = any(sign.role is Role.CONFIRMATION and member_of(sign, case) is early for sign in case.launcher_signs)
+    return is_named or (one.member.was_exec_killed and one.moment.earliest_ns <= end.latest_ns + KILLED_NS)
 
 
 def ended_early_saying_else(case: Case) -> Verdict | None:

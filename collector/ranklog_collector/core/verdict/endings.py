@@ -34,12 +34,12 @@ def of_choice(case: Case, choice: Choice) -> Verdict:
         return absent
     if lead.member is None and lead.machine is None:
         return _of_job(case, lead)
+    if (early := early_exit_behind(case, choice)) is not None:
+        return early
     if choice.weight is Weight.ORDERLY or _were_all_killed(case, choice):
         return _of_all_ended(case, choice)
     if choice.weight is Weight.GONE and (len(choice.first) > 1 or len(case.members) == 1):
         return _of_gone(case, [one.member for one in choice.first if one.member is not None])
-    if (early := early_exit_behind(case, choice)) is not None:
-        return early
     alike = _alike(case, choice)
     culprits = tuple(of_candidate(case, one) for one in alike)
     is_tie = len(choice.first) > 1
@@ -192,8 +192,9 @@ def _of_all_ended(case: Case, choice: Choice) -> Verdict:
         or any(sign.category is Category.CANCELED for sign in case.launcher_signs)
     )
     spoken = {one.member.name for one in case.complaints} | {one.member.name for one in case.events}
+    ended_likewise = [one for one in case.events if one.weight >= Weight.ORDERLY]
     culprits: tuple[Culprit, ...] = ()
-    if len(choice.first) == 1 and len(case.members) > 1 and len(spoken) > 1 and not is_canceled:
+    if len(choice.first) == 1 and len(ended_likewise) < 2 and len(spoken) > 1 and not is_canceled:
         culprits = (of_candidate(case, lead),)
         line = headline(case, culprits, False)
         return Verdict(

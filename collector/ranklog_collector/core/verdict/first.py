@@ -18,6 +18,8 @@ FLIGHT_NS = 500_000_000
 """What a node had sent before its end may be heard so much later, on a busy machine."""
 CLOSED_LAG_NS = 1_000_000_000
 """That a process was killed may be noticed so much later than its peers complain: the one who notices is busy too."""
+EXIT_NS = 100_000_000
+"""A process that exits closes its connections so long before its end."""
 CLEANING_NS = 30_000_000_000
 """A process may take so long from closing its connections to its end."""
 _ENDS_OF_VICTIMS = frozenset((Category.EXCEPTION, Category.EXIT_CODE, Category.CRASH, Category.COLLECTIVE))
@@ -63,15 +65,19 @@ def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
     tied = [one for one in left if not earliest.moment.is_before(one.moment)]
     weight = min(one.weight for one in tied)
     first = [one for one in tied if one.weight == weight]
-    if all(map(may_be_a_victims, first)):
-        # It may be how a lost peer is told of, and the one that ended without a word the peer.
-        first += [one for one in tied if one.weight in (Weight.MUTE, Weight.KILL) and one not in first and _alone(one)]
     lead = min(first, key=lambda one: one.moment.latest_ns)
     first = [one for one in first if not lead.moment.is_before(one.moment)]
     if weight is Weight.JOB:
         # Who governs the job may say why, also that a node was given up; a signal does not.
         told = [one for one in tied if one.quotes and (one in first or one.machine is not None)]
         return Choice(tuple(told or first)[:1], tuple(left))
+    if weight is Weight.OWN and all(map(may_be_a_victims, first)):
+        # It may be how a lost peer is told of, and the one that ended without a word the peer.
+        until = earliest.moment.latest_ns + EXIT_NS
+        mute = [one for one in left if one.weight in (Weight.MUTE, Weight.KILL) and one.moment.earliest_ns <= until]
+        first += [one for one in mute if _alone(one)]
+    elif weight is Weight.MUTE:
+        first += [one for one in tied if one.weight is Weight.KILL and _alone(one)]
     was_close = len(first) > 1 or len(tied) > len(first)
     first = _narrowed(case, first)
     return Choice(tuple(first), tuple(one for one in found if one not in first), was_close)
@@ -92,11 +98,11 @@ def unlike_the_others(left: Sequence[Candidate], earliest: Candidate) -> Candida
     What several do at once has one cause, and is their way to tell of it, in whatever words.
     """
     until = earliest.moment.latest_ns + CLOSED_LAG_NS
-    ended = [one for one in left if one.weight <= Weight.KILL and one.moment.earliest_ns <= until]
+    ended = [one for one in left if one.weight <= Weight.KILL and one.moment.earliest_ns <= until and _alone(one)]
     kinds = Counter(_kind(one) for one in _one_a_rank(ended))
     odd = [one for one in ended if kinds[_kind(one)] == 1 and _is_near(one, earliest)]
     same = [one for one in ended if kinds[_kind(one)] > 1]
-    if len(odd) != 1 or len(kinds) != 2 or not same or not all(map(may_be_a_victims, same)) or not _alone(odd[0]):
+    if len(odd) != 1 or len(kinds) != 2 or not same or not all(map(may_be_a_victims, same)):
         return None
     return odd[0] if odd[0].member is not None else None
 
@@ -190,6 +196,7 @@ def _was_survived(one: Candidate, others: Iterable[Candidate]) -> bool:
         two.member is not None
         and two.member is not one.member
         and not was_asked(two.member)
+        and _alone(two)
         and two.member.ended is not None
         and two.moment.earliest_ns > one.moment.latest_ns + CLEANING_NS
         and not asked.is_before(two.member.ended)
@@ -199,8 +206,10 @@ def _was_survived(one: Candidate, others: Iterable[Candidate]) -> bool:
 
 def _was_cleaned_up(one: Candidate, case: Case) -> bool:
     """Whether a process was killed in a group, as launchers do in the end, when another's end may have been before."""
-    return not _alone(one) and any(
-        not event.member.was_exec_killed and not one.moment.is_before(event.moment) for event in case.events
+    return (
+        one.weight is Weight.KILL
+        and not _alone(one)
+        and any(not event.member.was_exec_killed and not one.moment.is_before(event.moment) for event in case.events)
     )
 
 

@@ -7,15 +7,18 @@ something that is not among that: a process that ended with 0 too early, or one 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ranklog_collector.core.verdict.endings import of_choice, of_complaints, of_nothing
 from ranklog_collector.core.verdict.events import Case, sort_out
-from ranklog_collector.core.verdict.evidence import Evidence, Member
+from ranklog_collector.core.verdict.evidence import Evidence, Member, Sign
 from ranklog_collector.core.verdict.finding import Status, Verdict
 from ranklog_collector.core.verdict.first import candidates, choose
 from ranklog_collector.core.verdict.living import of_live
 from ranklog_collector.core.verdict.next_steps import next_steps
+from ranklog_collector.core.verdict.scan import REPORTER
+from ranklog_collector.core.verdict.signatures import Role
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -54,19 +57,27 @@ def _judge_life(evidence: Evidence, lives: list[tuple[Member, ...]], number: int
     begun = _begun(members) if number else 0
     over = _begun(lives[number + 1]) if number + 1 < len(lives) else None
     launchers = tuple(one for one in evidence.launchers if one.ended_ns is None or one.ended_ns > begun)
-    signs = tuple(
+    said = [
         sign
         for launcher in launchers
         for sign in launcher.signs
-        if sign.is_launchers and begun <= sign.moment.latest_ns and (over is None or sign.moment.latest_ns <= over)
-    )
-    requests = tuple(
-        one for one in evidence.requests if begun <= one.time_ns and (over is None or one.time_ns <= over)
-    )
+        if begun <= sign.moment.latest_ns and (over is None or sign.moment.latest_ns <= over)
+    ]
+    signs = tuple(sign for sign in said if sign.is_launchers)
+    members = tuple(_with_reports(one, said) for one in members)
+    requests = tuple(one for one in evidence.requests if begun <= one.time_ns and (over is None or one.time_ns <= over))
     here = replace(evidence, launchers=launchers, requests=requests)
     if over is not None:
         here = replace(here, is_live=False, state="failed", launchers=())
     return _judge_case(sort_out(here, members, signs))
+
+
+def _with_reports(member: Member, said: Iterable[Sign]) -> Member:
+    """A process with what it had its launcher say: Open MPI 5 has no other way for its messages."""
+    if member.rank is None or any(sign.role in (Role.ROOT, Role.CONSEQUENCE) for sign in member.signs):
+        return member
+    own = [replace(sign, lines_after=0) for sign in said if sign.facts.get(REPORTER) == str(member.rank)]
+    return replace(member, signs=(*member.signs, *own))
 
 
 def _judge_case(case: Case) -> Verdict:

@@ -14,6 +14,10 @@ from ranklog_collector.core.verdict.words import without_numbers
 TRACEBACK = "python-traceback"
 TERMINATE = "c++-terminate"
 OPENMPI = "openmpi-error"
+REPORTER = "reporter"
+"""Fact of a message: the rank that says it, in whatever stream it is."""
+_OPENMPI = b"*** An error occurred in "
+_REPORTER = re.compile(rb"\*\*\* reported by process \[\d{1,12},(\d{1,9})\]")
 _TRACEBACK_LINES_MAX = 400
 _MESSAGE_LINES_MAX = 12
 """Of an exception's message: the end of one is not marked."""
@@ -110,11 +114,14 @@ def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catal
             what = following.text.partition(b"what():")[2].strip()
             match, says = _better(match, [what], catalogue), f"threw {match.facts.get('type', '')}: {shown(what)}"
             says = match.words or says
-    elif match.signature.name == OPENMPI:
+    elif _OPENMPI in line.text:
         lines = _same_message(data, line)
         end, text = lines[-1].end, b"\n".join(one.text for one in lines)
-        match = _better(match, [one.text for one in lines], catalogue, OPENMPI)
+        if match.signature.name == OPENMPI:
+            match = _better(match, [one.text for one in lines], catalogue, OPENMPI)
         says = match.words
+        if (reporter := _REPORTER.search(text)) is not None:
+            match = Match(match.signature, {**match.facts, REPORTER: reporter[1].decode()})
     elif match.signature.role is Role.ROOT and not match.words:
         says = f"said: {says}"
     found = Found(
@@ -124,7 +131,7 @@ def _block(data: bytes, offset: int, line: _Line, match: Match, catalogue: Catal
         offset + line.start,
         offset + end,
         lines_after=data.count(b"\n", end),
-        has_gone_on=_goes_on(data, end, _said_before(data, line), catalogue),
+        has_gone_on=not match.signature.is_launchers and _goes_on(data, end, _said_before(data, line), catalogue),
     )
     return found, end
 
