@@ -124,6 +124,8 @@ def test_a_node_that_slurm_gives_up_is_named_although_it_speaks() -> None:
     found = verdict(everyone, mpirun(said, end=10.2, code=143, asked=10.06), machines=machines, state="canceled")
     assert (named(found), found.category, found.status) == (["node1"], Category.NODE_LOST, Status.FAILED)
     assert found.culprits[0].quotes[0].text == said[1]
+    assert found.headline.startswith("node node1 (10.77.0.11) with rank 1 was ")
+    assert "last heard" not in found.headline
 
 
 # ---- ranks that never started --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.core.verdict.events import Case
@@ -32,7 +33,8 @@ _WORDS_MAX = 4
 def of_candidate(case: Case, one: Candidate) -> Culprit:
     """The process or node that a candidate speaks of."""
     if one.machine is not None:
-        return of_machine(case, one.machine, one.summary, one.quotes)
+        node = of_machine(case, one.machine, one.summary, one.quotes)
+        return replace(node, time_ns=one.moment.latest_ns) if one.quotes else node
     assert one.member is not None
     quotes = one.quotes or tuple(sign.quote for sign in confirming(case, one))[:1]
     return of_member(one.member, one.category, one.summary, one.moment, quotes)
@@ -120,7 +122,7 @@ def _of_node(case: Case, culprits: Sequence[Culprit]) -> str:
     held = f" with rank{'s' if len(known) > 1 else ''} {ranks_text(known)}" if known else ""
     names = ", ".join(node_called(machine) for machine in machines) or f"node {first.name}"
     since = f", last heard at {clock_text(first.time_ns)}" if first.time_ns else ""
-    return f"{names}{held} {first.summary}{since}"
+    return f"{names}{held} {first.summary}{_at(first) if first.quotes else since}"
 
 
 def _at(one: Culprit) -> str:
