@@ -156,7 +156,7 @@ def test_changes_are_told_as_they_come_until_the_run_ends(pipeline: Pipeline, ap
     pipeline.await_agent()
     with api.events("r1") as events:
         first = next(events)
-        assert (first.kind, first.data) == ("run", {"run_id": "r1", "state": "running", "is_live": True})
+        assert (first.kind, first.data) == ("run", {"run_id": "r1", "state": "notstarted", "is_live": True})
         (pipeline.sources / "b.log").write_text("something\n")
         told = next(event for event in events if event.kind == "logs" and "b.log" in str(event.data["paths"]))
     last_id = told.id

@@ -228,6 +228,12 @@ class Processes:
             if rank not in present
         ]
 
+    @property
+    def asked_why(self) -> str | None:
+        """Why `ranklog run` first asked the last life of the job to end; None if it did not."""
+        last = self.lives.last
+        return next((one.why for one in self.asked if not last.number or one.time >= last.start_ns), None)
+
     def outcome(self, process: Process) -> Outcome | None:
         """How a process ended, as far as is known now; None if it has not."""
         if process.ended_ns is None:
@@ -243,9 +249,7 @@ class Processes:
         deciding = self._launchers() or self.current
         outcomes = {self.outcome(one) for one in deciding}
         # A job that reaches its time limit was not canceled by anybody.
-        last = self.lives.last
-        asked = next((one.why for one in self.asked if not last.number or one.time >= last.start_ns), None)
-        canceled = "failed" if asked == TIME_LIMIT else "canceled"
+        canceled = "failed" if self.asked_why == TIME_LIMIT else "canceled"
         if None not in outcomes and self._were_asked(deciding):
             return canceled
         if Outcome.FAILED in outcomes:

@@ -57,6 +57,9 @@ class Run(RunRow):
     children: list[Child]
     error: str | None
     is_live: bool = Field(description="Whether a collector writes it and it has not ended.")
+    asked: str | None = Field(
+        None, description="Why `ranklog run` asked the job to end, if it did: time-limit, or canceled."
+    )
 
 
 class Process(_Answer):

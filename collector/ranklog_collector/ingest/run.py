@@ -16,7 +16,7 @@ from ranklog_collector.core.backlog import Collected
 from ranklog_collector.core.event_files import is_event_file
 from ranklog_collector.core.figures import Counters
 from ranklog_collector.core.layout import API_FILE, Renaming, StreamKey
-from ranklog_collector.core.presence import Node
+from ranklog_collector.core.presence import NOT_STARTED, Node
 from ranklog_collector.core.run_state import GrowingFile, Listener, Source, Stream
 from ranklog_collector.errors import Refusal, RefusedError, StoreError
 from ranklog_collector.ingest.asking import Asked, Asking
@@ -157,6 +157,11 @@ class Run:
             if self.sessions and not self._is_closed:
                 for request in await asyncio.get_running_loop().run_in_executor(self._threads, self._asking.taken):
                     self._asking.ask(request)
+
+    def begin(self) -> None:
+        """The job is about to be started here: it may ask for its run before any record of it has come."""
+        if self._state.presence.state == NOT_STARTED:
+            self._record(journal.State("running", time.time_ns()))
 
     def asked(self, why: str, by: str, time_ns: int) -> None:
         """Put down that the job was asked to end from here."""

@@ -134,6 +134,8 @@ class Session:
             return [Ending(self._stopping.first)]
         relay = _relay(order, view.note)
         sidecar = Sidecar(children, command, environment, announcement, view.note, relay)
+        if self._run is not None:
+            self._run.begin()
         job.start(order.commands(plans))
         began_ns = time.time_ns()
         self._job = job

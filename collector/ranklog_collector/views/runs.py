@@ -80,7 +80,8 @@ def run_view(folder: RunFolder, child: str = "") -> Json:
         {"run_id": one.run_id, "display_name": one.name, "state": _state(one, row["state"])}
         for one in said.pop("children")
     ]
-    return {**row, **said, "children": children, "is_live": is_live and row["ended"] is None}
+    is_live = is_live and row["ended"] is None
+    return {**row, **said, "children": children, "is_live": is_live, "asked": folder.state.processes.asked_why}
 
 
 def _of_child(folder: RunFolder, child: str, state: str) -> Json:

@@ -114,8 +114,11 @@ class Facts(Base):
     # ---- status -----------------------------------------------------------------------------------------------------
 
     def get_status(self) -> str:
-        """`NotStarted`, `Running`, `Completed`, `Failed`, `Canceled`, or `NotResponding` if nobody reports any more."""
-        state = str(self._facts().get("state"))
+        """`NotStarted`, `Running`, `Finalizing`, `Completed`, `Failed`, `Canceled`, `NotResponding` if nobody tells."""
+        facts = self._facts()
+        state = str(facts.get("state"))
+        if state == "failed" and facts.get("asked") == "time-limit":
+            return "Canceled"  # Azure ML's word for a run that was longer than it may be
         return STATUSES.get(state, state.capitalize())
 
     @property

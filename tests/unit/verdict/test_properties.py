@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranklog_collector.core.verdict.evidence import Evidence, Member, Step
@@ -13,6 +13,7 @@ from ranklog_collector.core.verdict.finding import Category, Status
 from ranklog_collector.core.verdict.judge import judge
 from tests.unit.verdict.jobs import CLOSED, RAISED, TIMED_OUT, job, mpirun, ns, rank
 
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 TIMES = st.floats(1, 60)
 WORDS = st.sampled_from(
     [
@@ -64,7 +65,7 @@ def jobs(draw: Any) -> Evidence:
     return job(everyone, launcher, state="running" if is_live else state, is_live=is_live, now_ns=ns(80))
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, **PATIENT)
 @given(jobs())
 def test_nobody_is_accused_without_evidence(evidence: Evidence) -> None:
     found = judge(evidence)
@@ -81,7 +82,7 @@ def test_nobody_is_accused_without_evidence(evidence: Evidence) -> None:
             assert ended_badly or one.signs or is_named
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, **PATIENT)
 @given(jobs())
 def test_a_verdict_is_whole(evidence: Evidence) -> None:
     found = judge(evidence)
@@ -95,7 +96,7 @@ def test_a_verdict_is_whole(evidence: Evidence) -> None:
     assert not any(named & set(one.names) for one in found.consequences)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, **PATIENT)
 @given(jobs(), st.randoms(use_true_random=False))
 def test_the_order_in_which_evidence_is_given_does_not_matter(evidence: Evidence, random: Any) -> None:
     shuffled = list(evidence.members)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranklog_collector.core.verdict.scan import Found, scan
@@ -181,6 +181,7 @@ def test_how_many_lines_follow_is_told() -> None:
     assert found.lines_after == 2
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=2000))
 def test_any_bytes_can_be_read(data: bytes) -> None:
     for found in scan(data, 0, catalogue()):
@@ -199,6 +200,7 @@ PARTS = [
 ]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(PARTS), max_size=30))
 def test_any_heap_of_half_tracebacks_can_be_read(lines: list[str]) -> None:
     data = "\n".join(lines).encode()

@@ -6,6 +6,7 @@ What a process says decides between the first two, how it ended decides what els
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from signal import Signals
@@ -27,8 +28,10 @@ RECENT_NS = 120_000_000_000
 """What it said longer before its end, and with more behind it, was dealt with."""
 LAST_LINES = 3
 """A traceback with no more lines behind it is a process's last word, whatever ended it then."""
+NEAR_BYTES = 1000
+"""What is said so shortly before an exception is part of it."""
 _RANK = re.compile(r"\[rank\d+\]: ?")
-USAGE_CODE, NO_COMMAND_CODES = 2, (126, 127)
+NO_COMMAND_CODES = (126, 127)
 
 
 class Weight(IntEnum):
@@ -111,7 +114,23 @@ def decisive(member: Member) -> Sign | None:
         return consequences[0]
     # Of several tracebacks all but the last were handled, unless the last one is about others.
     tracebacks = [one for one in roots if one.is_traceback]
-    return roots[0] if consequences or not tracebacks else tracebacks[-1]
+    if consequences or not tracebacks:
+        return roots[0]
+    return _reason_before(tracebacks[-1], roots) or tracebacks[-1]
+
+
+def _reason_before(traceback: Sign, roots: Sequence[Sign]) -> Sign | None:
+    """A line close before a traceback that tells why, if that does not: a library's last words before it raises."""
+    if traceback.category is not Category.EXCEPTION:
+        return None
+    near = [
+        one
+        for one in roots
+        if not one.is_traceback
+        and one.category not in (Category.EXCEPTION, Category.MPI_ABORT)
+        and 0 < traceback.quote.offset - one.quote.offset < NEAR_BYTES
+    ]
+    return near[-1] if near else None
 
 
 def crash_signal(member: Member) -> int | None:

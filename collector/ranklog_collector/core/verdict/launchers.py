@@ -107,7 +107,7 @@ def _of_launcher_sign(sign: Sign, case: Case) -> Candidate | None:
         if machine is None or machine.event == "lost":
             return None
         return Candidate(Weight.OWN, sign.category, sign.says, moment, machine=machine, quotes=(sign.quote,))
-    if sign.category is Category.IMPORT:
+    if sign.category in (Category.IMPORT, Category.USAGE):
         return Candidate(Weight.JOB, sign.category, sign.says, moment, quotes=(sign.quote,))
     member = member_of(sign, case)
     if member is None:
@@ -155,6 +155,8 @@ def _of_name(case: Case, sign: Sign) -> Candidate:
         state="Failed",
     )
     if sign.role is Role.ROOT:
+        return Candidate(Weight.OWN, sign.category, sign.says, sign.moment, member, quotes=(sign.quote,))
+    if sign.category is not Category.UNKNOWN:
         return Candidate(Weight.OWN, sign.category, sign.says, sign.moment, member, quotes=(sign.quote,))
     launcher = case.members[0]
     summary = f"is whom the launcher names, which ended with {launcher.exit or 'nothing yet'}"

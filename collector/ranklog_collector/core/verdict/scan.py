@@ -93,7 +93,10 @@ def raised(traceback: str) -> str:
 
 def shown(text: bytes) -> str:
     """Bytes of a job as text that plays with no terminal."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text.decode(errors="replace"))
+    found = text.decode(errors="replace")
+    if found.isprintable():  # as nearly all lines are
+        return found
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in found)
 
 
 def _as_lines(data: bytes) -> bytes:
@@ -259,6 +262,8 @@ def _better(match: Match, message: list[bytes], catalogue: Catalogue, known: str
     """What another signature than that which is `known` makes of the message."""
     for line in message:
         found = catalogue.match(line) if line.strip() else None
+        if found is not None and found.signature.is_launchers:
+            break  # nothing marks the end of a message: this is another one
         if found is not None and found.signature.name not in (TRACEBACK, TERMINATE, known):
             return found
         if line is message[0] and not known and line.strip() and not _EXCEPTION.match(line):
