@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 import sys
 
 import click
@@ -104,7 +105,7 @@ def import_(
     PATH is a folder with the output of ranks, or a file with the output of a launcher. Several are of one job: the
     folders of its nodes, the launcher's console. They are read and never changed.
     """
-    root = root_folder(root)
+    chosen, root = root, root_folder(root)
     request = Request(places, root, experiment, run_id, name, format_name, rules, nodes, exit_code)
     try:
         found = prospect(request)
@@ -121,6 +122,9 @@ def import_(
         say(f"ranklog: {error}", err=True)
         sys.exit(1)
     _tell(found, done, as_json)
+    if not as_json:
+        where = f" --root {shlex.quote(chosen)}" if chosen else ""
+        say(f"next   ranklog why {found.run_id}{where}")
 
 
 def _already_there(found: Prospect, as_json: bool) -> None:

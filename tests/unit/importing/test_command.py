@@ -36,6 +36,7 @@ def test_it_tells_what_it_has_made(invoke: Invoke, tmp_path: Path) -> None:
     assert result.output.splitlines() == [
         "run r1: failed; 2 ranks on 2 nodes",
         f"folder {tmp_path}/runs/mnist/r1: 115 B in 3 files, verified",
+        "next   ranklog why r1",
     ]
 
 
