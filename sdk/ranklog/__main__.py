@@ -2,8 +2,6 @@
 
 import sys
 
-INTERRUPTED = 130
-
 
 def main() -> int:
     """Run the command of `sys.argv` and return its exit code."""
@@ -17,7 +15,7 @@ def main() -> int:
 
         return run(arguments)
     except KeyboardInterrupt:  # while all of this was being imported
-        return INTERRUPTED
+        return 130
 
 
 if __name__ == "__main__":

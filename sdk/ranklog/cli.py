@@ -12,8 +12,6 @@ from importlib.metadata import EntryPoint, entry_points, version
 
 import click
 
-from ranklog.__main__ import INTERRUPTED
-
 GROUP = "ranklog.commands"
 
 HELPS = {
@@ -44,6 +42,7 @@ EXTRAS = {"ranklog_agent": "agent", "ranklog_collector": "collector"}
 
 FAILED = 1
 INTERNAL_ERROR = 70
+INTERRUPTED = 130
 BROKEN_PIPE = 141
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 

@@ -108,11 +108,6 @@ def handler_name(hostname: str, pid: int, start_ticks: int) -> str:
     return f"{safe_name(hostname)[:64]}-{pid}-{start_ticks}.txt"
 
 
-def agents_folder(folder: str) -> str:
-    """The folder of the agents' announcements."""
-    return os.path.join(folder, "agents")
-
-
 def agent_path(folder: str, hostname: str) -> str:
     """The announcement of a node's agent."""
     return os.path.join(folder, "agents", safe_name(hostname) + RECORD_SUFFIX)

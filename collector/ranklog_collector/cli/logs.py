@@ -15,7 +15,7 @@ import click
 
 from ranklog_collector.cli.log_diff import show_difference
 from ranklog_collector.cli.log_text import LogText
-from ranklog_collector.cli.output import json_line, json_option, reading_command, root_option, say
+from ranklog_collector.cli.output import json_line, json_option, ranks_of, reading_command, root_option, say
 from ranklog_collector.core.line_levels import LEVELS
 from ranklog_collector.reading.context import Context
 from ranklog_collector.reading.fold import Row
@@ -25,7 +25,7 @@ from ranklog_collector.reading.logs import LogReader
 from ranklog_collector.reading.losses import gap_texts
 from ranklog_collector.reading.rows import Rows, all_blocks, following
 from ranklog_collector.reading.runs import open_run, root_folder
-from ranklog_collector.reading.select import RANKS, Selection, parse_ranks
+from ranklog_collector.reading.select import RANKS, Selection
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import clock_time, parse_duration, parse_moment
 from ranklog_collector.views.logs import CONTEXT_NS, Levels, log_line
@@ -70,16 +70,9 @@ class Options:
         return (both if self.before is None else self.before, both if self.after is None else self.after)
 
 
-def _ranks(context: click.Context, parameter: click.Parameter, value: str | None) -> RANKS:
-    try:
-        return () if value is None else parse_ranks(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option("--rank", "ranks", callback=_ranks, metavar="0,3-5", help="Only these ranks.")
+@click.option("--rank", "ranks", callback=ranks_of, metavar="0,3-5", help="Only these ranks.")
 @click.option("--node", "nodes", multiple=True, metavar="NODE", help="Only this node: id, host name or IP; * matches.")
 @click.option(
     "--stream",

@@ -9,14 +9,22 @@ from typing import Any
 
 import click
 
-from ranklog_collector.cli.output import Column, json_option, print_table, reading_command, root_option, say
+from ranklog_collector.cli.output import (
+    Column,
+    json_option,
+    print_table,
+    ranks_of,
+    reading_command,
+    root_option,
+    say,
+)
 from ranklog_collector.cli.plot import number_text, plot, sparkline
 from ranklog_collector.cli.rows import print_rows, save_rows
 from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.rules import complaint
 from ranklog_collector.reading.runs import open_child, root_folder
-from ranklog_collector.reading.select import RANKS, parse_ranks
+from ranklog_collector.reading.select import RANKS
 from ranklog_collector.reading.text import printable
 from ranklog_collector.reading.times import clock_time
 from ranklog_collector.series.read import aggregate, catalog, facts, records, series
@@ -65,17 +73,10 @@ class Options:
         return not self.ranks or any(rank in ranks for ranks in self.ranks if rank is not None)
 
 
-def _ranks(context: click.Context, parameter: click.Parameter, value: str | None) -> RANKS:
-    try:
-        return () if value is None else parse_ranks(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @click.command()
 @click.argument("run", metavar="RUN")
 @click.argument("key", required=False)
-@click.option("--rank", "ranks", callback=_ranks, metavar="0,3-5", help="Each of these ranks by itself.")
+@click.option("--rank", "ranks", callback=ranks_of, metavar="0,3-5", help="Each of these ranks by itself.")
 @click.option("--by", type=click.Choice(["step", "time"]), default="step", show_default=True, help="The axis.")
 @click.option("--points", type=click.IntRange(min=2), metavar="N", help="About so many rows; extremes are kept.")
 @click.option("--values", is_flag=True, help="Each point as it was logged, in the order of time.")

@@ -1,4 +1,4 @@
-"""What the reading commands have in common: where output goes, how it fails, and tables that fit."""
+"""What the reading commands have in common: options, where output goes, how it fails, and tables that fit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import click
 import orjson
 
 from ranklog_collector.reading.folder import ReadingError
+from ranklog_collector.reading.select import RANKS, parse_ranks
 from ranklog_collector.reading.text import printable
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -56,6 +57,14 @@ root_option = click.option(
     "--root", metavar="DIR", help="Folder of the run folders.  [default: $RANKLOG_ROOT or ./ranklog-runs]"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+def ranks_of(_: click.Context, __: click.Parameter, value: str | None) -> RANKS:
+    """Read `--rank 0,3-5`; nothing if it was not given."""
+    try:
+        return () if value is None else parse_ranks(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def reading_command(command: Command) -> Command:

@@ -8,7 +8,7 @@ import time
 
 import click
 
-from ranklog_collector.cli.output import json_option, print_json, reading_command, root_option
+from ranklog_collector.cli.output import json_option, print_json, ranks_of, reading_command, root_option
 from ranklog_collector.cli.remote_stacks import RemoteStacks
 from ranklog_collector.cli.stacks_text import print_stacks
 from ranklog_collector.core.requests import RANKS_MAX, TIMEOUT_S, TIMEOUT_S_MAX, StackRequest
@@ -16,7 +16,7 @@ from ranklog_collector.reading.asking import ask, is_taken, withdraw
 from ranklog_collector.reading.folder import NotThereError, ReadingError, RunFolder
 from ranklog_collector.reading.processes import ProcessState, processes
 from ranklog_collector.reading.runs import open_run, root_folder
-from ranklog_collector.reading.select import RANKS, parse_ranks
+from ranklog_collector.reading.select import RANKS
 from ranklog_collector.reading.stacks import StackSet, latest_stacks, of_ranks, stacks_of
 from ranklog_collector.views.shapes import Json
 from ranklog_collector.views.stacks import stacks_view
@@ -28,11 +28,8 @@ SLACK_S = 10.0
 POLL_S = 0.05
 
 
-def _ranks(_: click.Context, __: click.Parameter, value: str | None) -> RANKS | None:
-    try:
-        ranks = None if value is None else parse_ranks(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+def _ranks(context: click.Context, parameter: click.Parameter, value: str | None) -> RANKS | None:
+    ranks = ranks_of(context, parameter, value) or None
     if ranks is not None and sum(map(len, ranks)) > RANKS_MAX:
         raise click.BadParameter(f"these are more than {RANKS_MAX} ranks")
     return ranks

@@ -22,7 +22,6 @@ class Screen:
         self._size = 0
         self._bottom = b""
         self._is_bottom_shown = False
-        self._is_line_open = False
 
     @property
     def width(self) -> int:

@@ -101,7 +101,7 @@ def test_ctrl_c_is_quiet_while_commands_are_being_imported_too(monkeypatch: pyte
 
     monkeypatch.setattr(cli, "run", interrupt)
     monkeypatch.setattr(sys, "argv", ["ranklog", "ps"])
-    assert command_line.main() == command_line.INTERRUPTED
+    assert command_line.main() == cli.INTERRUPTED
 
 
 def test_output_that_cannot_be_written_is_said_to_be_so() -> None:
