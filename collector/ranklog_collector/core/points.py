@@ -145,7 +145,7 @@ def _plain(loaded: list[Line], starts: Ints, names: Names, length: int) -> Point
         logged = np.zeros(len(loaded), np.int64) if steps is None else np.array(steps, np.int64)
     except OverflowError:
         return None
-    if moments.min() < 0:
+    if moments.min() < 0 or logged.min() < -_TIME_MAX:
         return None
     known = {key: names.number("", key) for key in dict.fromkeys(keys)}
     if len(known) == 1:

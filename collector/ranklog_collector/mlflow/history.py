@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranklog.mlflow_api.lines import NS_PER_MS
 from ranklog.mlflow_api.runs import number
 from ranklog_collector.reading.folder import ReadingError, RunFolder
-from ranklog_collector.series.memory import Known
-from ranklog_collector.series.points import points_of
-from ranklog_collector.series.selection import writers
+from ranklog_collector.series.memory import Known, Memory
+from ranklog_collector.series.selection import Writer, writers
+from ranklog_collector.series.unsealed import Unsealed
+
+if TYPE_CHECKING:
+    from ranklog_collector.series.points import RunPoints
 
 _FOLDERS_MAX = 8
 _QUERY = """
@@ -34,7 +38,7 @@ class Histories:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._folders: OrderedDict[str, RunFolder] = OrderedDict()
+        self._kept: OrderedDict[str, _Folder] = OrderedDict()
 
     def page(self, place: Place, key: str, offset: int, limit: int) -> tuple[list[Json], bool]:
         """Some of the values, and whether there are more."""
@@ -70,41 +74,89 @@ class Histories:
     def _table(self, place: Place, key: str) -> Table:
         path, run = place
         with self._lock:
-            folder = self._folders.pop(path, None)
-        empty = {name: np.empty(0, np.int64) for name in ("timestamp", "step", "value")}
+            folder = self._kept.setdefault(path, _Folder(path))
+            self._kept.move_to_end(path)
+            while len(self._kept) > _FOLDERS_MAX:
+                self._kept.popitem(last=False)
         try:
+            table = folder.table(run, key)
+        except ReadingError:
+            table = None
+        return table or {name: np.empty(0, np.int64) for name in ("timestamp", "step", "value")}
+
+
+class _Folder:
+    """The histories of the runs of one folder."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._folder: RunFolder | None = None
+        self._unsealed = Unsealed()
+
+    def table(self, run: str, key: str) -> Table | None:
+        """All values of a metric, if there are some. Raises ReadingError."""
+        with self._lock:
+            folder, self._folder = self._folder, None
             if folder is None:
-                folder = RunFolder(path, latest_marks=True)
+                folder = RunFolder(self._path, latest_marks=True)
             else:
                 folder.refresh()
-            table = _read(folder, run, key) or empty
-        except ReadingError:
-            return empty
-        with self._lock:
-            self._folders[path] = folder
-            while len(self._folders) > _FOLDERS_MAX:
-                self._folders.popitem(last=False)
+            table = self._read(folder, run, key)
+            self._folder = folder
         return table
 
+    def _read(self, folder: RunFolder, run: str, key: str) -> Table | None:
+        unsealed = self._unsealed
+        if unsealed.refresh(folder):
+            found = _with_metric(writers(folder, unsealed.covers, resources=False), run, key)
+            return _kept(unsealed.memory, found, run, key, lambda: _sorted(unsealed, found, run, key))
+        # The database takes more memory than all else together.
+        from ranklog_collector.series.points import points_of
 
-def _read(folder: RunFolder, run: str, key: str) -> Table | None:
+        with points_of(folder) as points:
+            found = _with_metric(writers(folder, points.covers, resources=False), run, key)
+            return _kept(points.memory, found, run, key, lambda: _queried(points, found, run, key))
+
+
+def _with_metric(found: list[Writer], run: str, key: str) -> list[Writer]:
+    return [one for one in found if one.total(run, key) is not None]
+
+
+def _kept(memory: Memory, found: list[Writer], run: str, key: str, read: Callable[[], Table]) -> Table | None:
     """All values of a metric; they are remembered as long as there are no more."""
-    with points_of(folder) as points:
-        found = [one for one in writers(folder, points, resources=False) if one.total(run, key) is not None]
-        if not found:
-            return None
-        covered = {one.stream: one.cover.totals.end for one in found}
-        known = points.memory.recall(("mlflow", run, key))
-        if known is not None and known.covered == covered:
-            return known.table
-        shifts = {
-            "stream": np.array(list(covered), np.int64),
-            "shift": np.array([one.clock.offset_ns for one in found], np.int64),
-        }
-        with points.registered(shifts=shifts):
-            table = points.query(dict.fromkeys(covered, 0), lambda source: _QUERY.format(source=source), run, key)
-        points.memory.remember(("mlflow", run, key), Known(table, covered))
-        return table
+    if not found:
+        return None
+    covered = {one.stream: one.cover.totals.end for one in found}
+    known = memory.recall(("mlflow", run, key))
+    if known is not None and known.covered == covered:
+        return known.table
+    table = read()
+    memory.remember(("mlflow", run, key), Known(table, covered))
+    return table
+
+
+def _queried(points: RunPoints, found: list[Writer], run: str, key: str) -> Table:
+    shifts = {
+        "stream": np.array([one.stream for one in found], np.int64),
+        "shift": np.array([one.clock.offset_ns for one in found], np.int64),
+    }
+    since = dict.fromkeys((one.stream for one in found), 0)
+    with points.registered(shifts=shifts):
+        return points.query(since, lambda source: _QUERY.format(source=source), run, key)
+
+
+def _sorted(unsealed: Unsealed, found: list[Writer], run: str, key: str) -> Table:
+    """The same as the query."""
+    parts = [(unsealed.numbers(one.stream, run, key), one.clock.offset_ns) for one in found]
+    timestamp = np.concatenate([(part.times + shift) // NS_PER_MS for part, shift in parts])
+    step, value = (np.concatenate([getattr(part, name) for part, _ in parts]) for name in ("steps", "values"))
+    order = np.lexsort((value, step, timestamp))
+    timestamp, step, value = timestamp[order], step[order], value[order]
+    is_same = (timestamp[1:] == timestamp[:-1]) & (step[1:] == step[:-1])
+    is_same &= (value[1:] == value[:-1]) | (np.isnan(value[1:]) & np.isnan(value[:-1]))
+    kept = np.flatnonzero(np.append(True, ~is_same)) if len(order) else order
+    return {"timestamp": timestamp[kept], "step": step[kept], "value": value[kept]}
 
 
 def _edges(steps: Any) -> tuple[int, int]:

@@ -124,7 +124,7 @@ def _take_latest(runs: Mapping[str, Run], read: RunFolder) -> None:
     from ranklog_collector.series.selection import writers
 
     with points_of(read) as points:
-        found = writers(read, points, resources=False)
+        found = writers(read, points.covers, resources=False)
         shifts = {
             "stream": np.array([one.stream for one in found], np.int64),
             "shift": np.array([one.clock.offset_ns for one in found], np.int64),

@@ -64,7 +64,7 @@ def aggregate(
     """
     own = own_run(folder, run)
     with points_of(folder) as source:
-        found = with_metric(writers(folder, source, resources), own, key)
+        found = with_metric(writers(folder, source.covers, resources), own, key)
         question = _Question(source, found, own, key)
         if by == "time":
             table = question.by_time(points)

@@ -21,7 +21,7 @@ def facts(folder: RunFolder, run: str | None = None) -> Facts:
     """
     own = own_run(folder, run)
     with points_of(folder) as points:
-        found = writers(folder, points, resources=False)
+        found = writers(folder, points.covers, resources=False)
         said = _all_said(found)
         lost = sum(writer.cover.totals.lost for writer in found)
         damaged = sum(writer.cover.totals.damaged + writer.cover.totals.is_cut_off for writer in found)
@@ -32,7 +32,7 @@ def facts(folder: RunFolder, run: str | None = None) -> Facts:
 def family(folder: RunFolder) -> tuple[Facts, list[tuple[Child, Facts]]]:
     """Tell what was said of a run, and of all its child runs and theirs; of none of them its children."""
     with points_of(folder) as points:
-        said = _all_said(writers(folder, points, resources=False))
+        said = _all_said(writers(folder, points.covers, resources=False))
     by_run: dict[str, list[Fact]] = {}
     for fact in said:
         by_run.setdefault(fact.run, []).append(fact)
@@ -63,7 +63,7 @@ def changed_params(folder: RunFolder) -> list[str]:
     MLflow refuses that, but between nodes nobody knows of it in time.
     """
     with points_of(folder) as points:
-        found = writers(folder, points, resources=False)
+        found = writers(folder, points.covers, resources=False)
         said = sorted(
             ((fact, writer.process) for writer in found for fact in _said(writer) if fact.sort == "param"),
             key=lambda one: one[0].time,

@@ -103,7 +103,7 @@ class OpenRun:
         """
         with points_of(self._now()) as source:
             own = own_run(self._folder, self._child)
-            found = writers(self._folder, source, resources)
+            found = writers(self._folder, source.covers, resources)
             found = found if key is None else with_metric(found, own, key)
             columns = source.query(
                 {one.stream: 0 for one in found},

@@ -10,19 +10,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 
 from ranklog_collector.core.backlog import LAST_BYTES
-from ranklog_collector.core.point_totals import Totals
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.state import Stream
 from ranklog_collector.series import database as db
+from ranklog_collector.series.covers import Cover
 from ranklog_collector.series.memory import Memory
 from ranklog_collector.series.readings import Reading, readings
-from ranklog_collector.series.seal import BusyError, feed, seal, trusted, unsealed
+from ranklog_collector.series.seal import BusyError, seal, trusted, unsealed
 from ranklog_collector.series.segments import Segment, chain, found_segments, stream_folder
 
 _HOT = "hot"
@@ -31,24 +30,6 @@ _FOLDERS_MAX = 16
 _SEAL_BYTES = 16 << 20
 """A reader seals so much, if no collector does it."""
 _ATTEMPTS = 8
-_BEFORE_BYTES = 64
-
-
-@dataclass(slots=True)
-class Cover:
-    """How far a stream is known."""
-
-    totals: Totals = field(default_factory=Totals)
-    segments: list[Segment] = field(default_factory=list)
-    rewrites: int = 0
-    manner: str = ""
-    before: bytes = b""
-    """The last bytes that were parsed: if others are there, the file is not what it was."""
-
-    @property
-    def sealed(self) -> int:
-        """Up to which offset points are in segments; those after it are hot."""
-        return self.segments[-1].end if self.segments else 0
 
 
 class RunPoints:
@@ -128,13 +109,9 @@ class RunPoints:
         return f"({hot} UNION ALL SELECT {db.COLUMNS} FROM {db.parquet(paths)})" if paths else f"({hot})"
 
     def _grow(self, reading: Reading, file: int, fresh: list[db.Row]) -> None:
-        stream, cover = reading.stream, self._cover(reading, file)
-        if cover.totals.is_cut_off:
-            return
-        for block in reading.blocks(lambda at, size: os.pread(file, size, at), cover.totals.end, stream.size):
-            fresh.append((stream.number, cover.totals, feed(reading, cover.totals, block)))
-            if block.end > block.begin:
-                cover.before = block.data[-_BEFORE_BYTES:]
+        cover = self._cover(reading, file)
+        for points in cover.grow(reading, file):
+            fresh.append((reading.stream.number, cover.totals, points))
             if sum(len(points) for _, _, points in fresh) >= _INSERT_ROWS:
                 db.insert(self._database, _HOT, fresh)
                 fresh.clear()
@@ -144,7 +121,7 @@ class RunPoints:
         stream = reading.stream
         cover = self.covers.get(stream.number)
         found = found_segments(self._root, stream.number)
-        if cover is None or not _holds(cover, reading, file) or not _are_there(cover.segments, found, stream):
+        if cover is None or not cover.holds(reading, file) or not _are_there(cover.segments, found, stream):
             if cover is not None:
                 self.memory.clear()
             cover = self.covers[stream.number] = Cover(rewrites=stream.rewrites, manner=reading.manner)
@@ -154,8 +131,7 @@ class RunPoints:
         segments, totals = trusted(self._database, self._root, reading, file)
         if segments and segments[-1].end >= cover.sealed:
             if totals.end > cover.totals.end:
-                cover.totals = totals
-                cover.before = os.pread(file, min(_BEFORE_BYTES, totals.end), max(0, totals.end - _BEFORE_BYTES))
+                cover.skip(totals, file)
             cover.segments = segments
             self._forget(stream.number, cover.sealed)
         return cover
@@ -164,13 +140,6 @@ class RunPoints:
         """Drop hot points: all, or those that are in segments now."""
         where = f"WHERE stream = {stream}" + ("" if sealed is None else f" AND line < {sealed}")
         self._database.execute(f"DELETE FROM {_HOT} {where}")
-
-
-def _holds(cover: Cover, reading: Reading, file: int) -> bool:
-    """Whether what was parsed is what the file has, and was parsed as it is to be."""
-    if cover.rewrites != reading.stream.rewrites or cover.manner != reading.manner:
-        return False
-    return os.pread(file, len(cover.before), cover.totals.end - len(cover.before)) == cover.before
 
 
 def _are_there(known: list[Segment], found: list[Segment], stream: Stream) -> bool:

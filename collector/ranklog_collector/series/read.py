@@ -25,7 +25,7 @@ def catalog(folder: RunFolder, run: str | None = None, resources: bool = False) 
     with points_of(folder) as points:
         for of_agents in (False, True) if resources else (False,):
             parts: dict[str, list[tuple[Writer, Total]]] = defaultdict(list)
-            for writer in writers(folder, points, of_agents):
+            for writer in writers(folder, points.covers, of_agents):
                 for number, (of, key) in enumerate(writer.cover.totals.names.all):
                     total = writer.cover.totals.metrics[number]
                     if of == own and total.count:

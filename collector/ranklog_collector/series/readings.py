@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from ranklog_collector.core.event_files import is_event_file, labels
+from ranklog_collector.core.point_columns import Points
+from ranklog_collector.core.point_totals import Totals
 from ranklog_collector.core.points import Names, Parsed, parse
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.state import Stream
@@ -38,6 +40,15 @@ class Reading:
     def is_resource(self) -> bool:
         """Whether an agent observed it."""
         return self.stream.role == "metrics" and self.stream.name == RESOURCES
+
+    def feed(self, totals: Totals, block: Block) -> Points:
+        """Add a block to totals and return its points."""
+        if block.begin == block.end:
+            totals.is_cut_off = True
+            return totals.add(Parsed(), block.end)
+        skipped = Parsed(damaged=int(not self.is_printed))
+        parsed = self.parse(block.data, block.begin, totals.names) if block.data else skipped
+        return totals.add(parsed, block.end)
 
 
 def readings(folder: RunFolder) -> list[Reading]:

@@ -54,7 +54,7 @@ def records(
     wanted = _EVERYTHING if limit is None else max(limit, 0)
     last = f"list_max(min(line, {max(wanted, 1)}))" if wanted < _FEW else "max(line)"
     with points_of(folder) as points:
-        found = [one for one in writers(folder, points, resources) if rank is None or one.rank == rank]
+        found = [one for one in writers(folder, points.covers, resources) if rank is None or one.rank == rank]
         if key is not None:
             found = with_metric(found, own, key)
         of = {one.stream: one for one in found}

@@ -9,12 +9,9 @@ from contextlib import contextmanager, suppress
 
 import duckdb
 
-from ranklog_collector.core.point_columns import Points
 from ranklog_collector.core.point_totals import Totals, TotalsError, load_totals
-from ranklog_collector.core.points import Parsed
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.series import database as db
-from ranklog_collector.series.blocks import Block
 from ranklog_collector.series.readings import Reading, readings
 from ranklog_collector.series.segments import (
     FOLDER,
@@ -37,16 +34,6 @@ _FRESH = "fresh"
 
 class BusyError(Exception):
     """Somebody else seals this run at the moment, or nobody may."""
-
-
-def feed(reading: Reading, totals: Totals, block: Block) -> Points:
-    """Add a block to totals and return its points."""
-    if block.begin == block.end:
-        totals.is_cut_off = True
-        return totals.add(Parsed(), block.end)
-    skipped = Parsed(damaged=int(not reading.is_printed))
-    parsed = reading.parse(block.data, block.begin, totals.names) if block.data else skipped
-    return totals.add(parsed, block.end)
 
 
 def trusted(
@@ -131,7 +118,7 @@ def _seal_stream(
                 begin = totals.end
                 db.make_table(database, _FRESH)
                 for block in reading.blocks(lambda at, size: os.pread(file, size, at), begin, stream.size):
-                    db.insert(database, _FRESH, [(stream.number, totals, feed(reading, totals, block))])
+                    db.insert(database, _FRESH, [(stream.number, totals, reading.feed(totals, block))])
                     if totals.end - begin >= PIECE_BYTES:
                         break
                 if totals.end == begin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -10,7 +11,7 @@ import numpy as np
 from ranklog_collector.core.point_totals import Total
 from ranklog_collector.reading.folder import NotThereError, RunFolder
 from ranklog_collector.reading.timeline import NodeClock
-from ranklog_collector.series.points import Cover, RunPoints
+from ranklog_collector.series.covers import Cover
 from ranklog_collector.series.readings import readings
 from ranklog_collector.series.shapes import Ints
 
@@ -51,13 +52,13 @@ class Writer:
         return np.array([self.clock.correct(time) for time in times.tolist()], np.int64)
 
 
-def writers(folder: RunFolder, points: RunPoints, resources: bool) -> list[Writer]:
+def writers(folder: RunFolder, covers: Mapping[int, Cover], resources: bool) -> list[Writer]:
     """List whoever wrote points: of the job, or of agents about it. Ranks come first, in their order."""
     state = folder.state
     found = []
     for reading in readings(folder):
         stream = reading.stream
-        cover = points.covers.get(stream.number)
+        cover = covers.get(stream.number)
         if cover is None or reading.is_resource is not resources:
             continue
         process = state.processes.get(stream.node, stream.process)

@@ -45,7 +45,7 @@ def series(
     """
     own = own_run(folder, run)
     with points_of(folder) as source:
-        found = [one for one in writers(folder, source, resources) if rank is None or one.rank == rank]
+        found = [one for one in writers(folder, source.covers, resources) if rank is None or one.rank == rank]
         found = with_metric(found, own, key)
         lists = [one for one in found if _is_list(one, own, key)]
         plain = [one for one in found if one not in lists]

@@ -27,7 +27,7 @@ def sparks(folder: RunFolder, parts: int, run: str | None = None, resources: boo
     counts: list[tuple[int, str, int]] = []
     lengths: dict[str, int] = defaultdict(int)
     with points_of(folder) as points:
-        found = writers(folder, points, resources)
+        found = writers(folder, points.covers, resources)
         for writer in found:
             totals = writer.cover.totals
             for (of, key), total in zip(totals.names.all, totals.metrics, strict=True):

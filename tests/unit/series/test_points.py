@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ranklog.points.reading import LINE_BYTES_MAX
@@ -203,6 +203,7 @@ ITEMS = st.tuples(
 
 
 @given(st.lists(ITEMS, min_size=1, max_size=6), st.booleans(), st.sampled_from([{}, {"r": "a.00000000"}]))
+@example([(None, 0, -(2**63))], True, {})
 def test_a_line_of_many_values_is_read_like_many_lines(
     items: list[tuple[Any, int, Any]], is_alike: bool, more: dict[str, str]
 ) -> None:
