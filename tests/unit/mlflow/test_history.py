@@ -63,7 +63,7 @@ def history(histories: Histories, run: Run, key: str = "x", of: str = "") -> lis
     return [(point["timestamp"], point["step"], repr(point["value"])) for point in points]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(points=POINTS)
 def test_sealing_changes_no_history(points: list[Any], tmp_path_factory: pytest.TempPathFactory) -> None:
     run = Run(tmp_path_factory.mktemp("run") / "r1")
