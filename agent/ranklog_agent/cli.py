@@ -59,7 +59,7 @@ def _rules(_: click.Context, __: click.Parameter, values: tuple[tuple[str, str],
     multiple=True,
     metavar="LAUNCHER=DIR",
     callback=_presets,
-    help="Mirror by rank what a launcher writes below DIR: openmpi, torchrun, slurm or kubernetes.",
+    help="Mirror by rank what a launcher writes below DIR: openmpi, torchrun, slurm, mpich or kubernetes.",
 )
 @click.option(
     "--rule",
