@@ -14,6 +14,7 @@ from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Culprit, Status, Verdict
 from ranklog_collector.core.verdict.first import Choice, early_exits, first_complaint
 from ranklog_collector.core.verdict.launchers import Candidate
+from ranklog_collector.core.verdict.nameless import nameless_end
 from ranklog_collector.core.verdict.remarks import quiet, remarks, unplaced
 from ranklog_collector.core.verdict.scan import raised
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
@@ -56,6 +57,8 @@ def of_choice(case: Case, choice: Choice) -> Verdict:
 
 
 def _of_gone(case: Case, members: Sequence[Member]) -> Verdict:
+    if (nameless := nameless_end(case)) is not None:
+        return nameless
     line = f"how {several(members, case.evidence.world_size)} ended was not recorded"
     return Verdict(Status.UNKNOWN, line, Category.UNKNOWN, remarks=(*unplaced(case), *remarks(case)))
 
@@ -90,7 +93,7 @@ def of_complaints(case: Case) -> Verdict | None:
         Category.COLLECTIVE,
         None,
         consequences=consequences(case, (), complaint.moment.latest_ns),
-        remarks=(*quiet(case), *remarks(case)),
+        remarks=(*quiet(case), *unplaced(case), *remarks(case)),
     )
 
 

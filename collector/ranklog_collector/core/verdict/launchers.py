@@ -103,7 +103,7 @@ def _of_launcher_sign(sign: Sign, case: Case) -> Candidate | None:
     if sign.category in JOB_ENDS:
         return Candidate(Weight.JOB, sign.category, sign.says, moment, quotes=(sign.quote,))
     if sign.category is Category.NODE_LOST:
-        machine = _machine(sign, case)
+        machine = machine_of(sign, case)
         if machine is None or machine.event == "lost":
             return None
         return Candidate(Weight.OWN, sign.category, sign.says, moment, machine=machine, quotes=(sign.quote,))
@@ -119,10 +119,14 @@ def _of_launcher_sign(sign: Sign, case: Case) -> Candidate | None:
         return None  # what it said itself tells more, and this may be a copy of it
     if any(one.member is member for one in case.complaints):
         return None
-    return Candidate(Weight.OWN, sign.category, sign.says, moment, member, quotes=(sign.quote,), error=sign.says)
+    says = sign.says
+    if sign.category is Category.MPI_ABORT and "code" not in sign.facts and member.exit_code is not None:
+        says += f" with {member.exit_code}"
+    return Candidate(Weight.OWN, sign.category, says, moment, member, quotes=(sign.quote,), error=says)
 
 
-def _machine(sign: Sign, case: Case) -> Machine | None:
+def machine_of(sign: Sign, case: Case) -> Machine | None:
+    """The node that a launcher's message speaks of."""
     name = sign.facts.get("host") or sign.facts.get("ip") or ""
     return next((one for one in case.evidence.machines if name and name in (one.id, one.ip, one.hostname)), None)
 

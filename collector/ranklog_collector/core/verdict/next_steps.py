@@ -17,7 +17,7 @@ def next_steps(run: str, verdict: Verdict) -> tuple[str, ...]:
         steps.append(f"ranklog stacks {run}")
     if ranks:
         steps.append(f"ranklog logs {run} --rank {ranks_text(ranks)} --tail {TAIL_LINES}")
-    elif verdict.category is Category.NODE_LOST and verdict.culprits:
+    elif verdict.culprits and verdict.culprits[0].name == verdict.culprits[0].node:
         steps.append(f"ranklog logs {run} --node {verdict.culprits[0].name} --tail {TAIL_LINES}")
     elif is_absent or verdict.status in (Status.FAILED, Status.UNKNOWN):
         steps.append(f"ranklog logs {run} --tail {TAIL_LINES}")
