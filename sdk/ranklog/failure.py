@@ -1,4 +1,4 @@
-"""Why a run failed: who failed first, how, and what it said last."""
+"""Why a run failed: what the verdict says, else who failed first, how, and what it said last."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ from ranklog.errors import RanklogError
 from ranklog.source.protocol import Json, Source
 
 FAILED = ("Failed",)
+BLAMING = ("failed", "suspect")
+"""What a verdict says that names a reason."""
 TAIL_BYTES = 1 << 16
 TEXT_CHARACTERS_MAX = 500
 ERROR = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit)\b(?::.*)?$")
 """The line that ends a Python traceback."""
+
+
+def reason(source: Source, run_id: str) -> str | None:
+    """Tell why a run failed: what the verdict says, and where there is none, who failed first. None: nobody has.
+
+    Raises RunNotFoundError, UnreachableError.
+    """
+    verdict = source.verdict(run_id)
+    if verdict.get("status") in BLAMING and verdict.get("headline"):
+        return str(verdict["headline"])
+    return first_failure(source, run_id)
 
 
 def first_failure(source: Source, run_id: str) -> str | None:

@@ -122,7 +122,7 @@ def _reason(run: Run, source: Source, details: dict[str, Any]) -> str:
     if details["status"] == "NotResponding":
         return "nobody has heard of it any more: its node, agent or collector is gone"
     try:
-        found = failure.first_failure(source, run.id)
+        found = failure.reason(source, run.id)
     except RunNotFoundError:
         found = None
     said = details.get("error", {}).get("error", {}).get("message")

@@ -140,7 +140,7 @@ def test_the_first_error_of_the_rank_that_failed_is_told(experiment: Experiment,
     if isinstance(distribution, MpiConfiguration):
         require(why_missing(OpenMPI4()))
     run = experiment.submit(config(experiment, "fail", distribution=distribution))
-    with pytest.raises(RunFailedError, match="rank 1 ended with exit code 1: ValueError: bad loss"):
+    with pytest.raises(RunFailedError, match=r"rank 1 \(pid \d+\) raised ValueError: bad loss at "):
         run.wait_for_completion()
     assert run.wait_for_completion(raise_on_error=False)["status"] == "Failed"
 

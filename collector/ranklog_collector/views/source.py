@@ -46,6 +46,13 @@ class FolderSource:
         with self._opened(run_id) as (folder, _):
             return process_views(folder)
 
+    def verdict(self, run_id: str) -> Json:
+        """Why a run is as it is."""
+        from ranklog_collector.views.verdict import verdict_view
+
+        with self._opened(run_id, latest_marks=False) as (folder, _):
+            return verdict_view(folder)
+
     def files(self, run_id: str, prefix: str = "") -> list[Json]:
         """The files of a run whose paths begin with `prefix`."""
         with self._opened(run_id) as (folder, _):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ranklog.errors import RanklogError, RunNotFoundError
-from ranklog.failure import first_failure
+from ranklog.failure import reason
 from ranklog.notebook import clean, shown
 from ranklog.source.protocol import Json, Source
 
@@ -120,7 +120,7 @@ class Watch:
 
     def _why(self, source: Source, status: str) -> str:
         if self._reason[0] != status:
-            self._reason = (status, first_failure(source, self._run.id) or "")
+            self._reason = (status, reason(source, self._run.id) or "")
         return self._reason[1]
 
     def _chart(self, source: Source, choice: Choice) -> Json:

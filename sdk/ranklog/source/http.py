@@ -47,6 +47,10 @@ class HttpSource:
         """The processes of a run."""
         return list(self._json(_run_path(run_id, "processes"), {})["processes"])
 
+    def verdict(self, run_id: str) -> Json:
+        """Why a run is as it is."""
+        return self._json(_run_path(run_id, "verdict"), {})
+
     def files(self, run_id: str, prefix: str = "") -> list[Json]:
         """The files of a run whose paths begin with `prefix`."""
         return list(self._json(_run_path(run_id, "files"), {"prefix": prefix})["files"])

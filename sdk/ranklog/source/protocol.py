@@ -29,6 +29,9 @@ class Source(Protocol):
     def processes(self, run_id: str) -> list[Json]:
         """The processes of a run, ranks in their order first."""
 
+    def verdict(self, run_id: str) -> Json:
+        """Why a run is as it is; empty where nobody can tell."""
+
     def files(self, run_id: str, prefix: str = "") -> list[Json]:
         """The files of a run whose paths begin with `prefix`, in the order of their paths."""
 

@@ -21,6 +21,7 @@ class Told:
         self.facts: Any = {"run_id": "r1", "experiment": "demo", "state": "running", "started": "2026-01-01T00:00:00Z"}
         self.found: Any = []
         self.known: Any = []
+        self.judged: Json = {}
         self.said: list[Json] = []
         self.asked: list[tuple[Any, ...]] = []
 
@@ -29,6 +30,9 @@ class Told:
 
     def processes(self, run_id: str) -> list[Json]:
         return list(_or_raise(self.found))
+
+    def verdict(self, run_id: str) -> Json:
+        return self.judged
 
     def metrics(self, run_id: str) -> list[Json]:
         return list(_or_raise(self.known))

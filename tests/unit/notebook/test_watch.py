@@ -71,6 +71,10 @@ def test_a_failed_run_says_why(run: Run, told: Told) -> None:
     told.facts["state"] = "failed"
     told.found = [process(0), process(1, "Failed", exit="SIGKILL", ended="2026-01-01T00:00:01Z", name="rank_1")]
     assert Watch(run).look(ANYTHING).head["error"] == "rank 1 ended with SIGKILL"
+    told.judged = {"status": "failed", "headline": "rank 0 (pid 7) raised ValueError: boom at 12:00:00.123 ±20 ms"}
+    assert Watch(run).look(ANYTHING).head["error"] == told.judged["headline"]
+    told.judged = {"status": "unknown", "headline": "how both ranks ended was not recorded"}
+    assert Watch(run).look(ANYTHING).head["error"] == "rank 1 ended with SIGKILL"
 
 
 # ---- choices ---------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ class Script:
         self._now = -1
         self._processes = processes
         self._files = files
+        self.judged: Json = {}
         self.cursors: list[str | None] = []
 
     def run(self, run_id: str) -> Json:
@@ -42,6 +43,9 @@ class Script:
         lines = [line for _, lines in self._steps[: self._now + 1] for line in lines]
         start = int(cursor or 0)
         return lines[start : start + 2], str(min(len(lines), start + 2))
+
+    def verdict(self, run_id: str) -> Json:
+        return self.judged
 
     def processes(self, run_id: str) -> list[Json]:
         return self._processes
@@ -131,7 +135,14 @@ def test_head_and_summary_are_azures() -> None:
     assert said[said.index("Execution Summary") :][:3] == ["Execution Summary", "=================", "RunId: r"]
 
 
-def test_the_rank_that_failed_first_is_the_reason() -> None:
+def test_the_verdict_is_the_reason() -> None:
+    script = Script([("failed", [])], [process(0, "Failed", "1", "2026-01-01T00:00:05Z")], {})
+    script.judged = {"status": "failed", "headline": "node node1 was lost"}
+    with pytest.raises(RunFailedError, match="has failed: node node1 was lost"):
+        follow(script)
+
+
+def test_without_a_verdict_the_rank_that_failed_first_is_the_reason() -> None:
     text = "epoch 1\nTraceback (most recent call last):\n  File\nValueError: bad loss\nbye\n"
     processes = [process(0, "Failed", "1", "2026-01-01T00:00:09Z"), process(1, "Failed", "3", "2026-01-01T00:00:05Z")]
     script = Script([("failed", [])], processes, {"azureml-logs/70_driver_log_1.txt": text})
