@@ -69,7 +69,7 @@ def test_options_of_the_command_are_its_own(tmp_path: Path) -> None:
 
 def test_the_last_failure_is_told_with_its_last_line(tmp_path: Path) -> None:
     result = ranklog_run(tmp_path, "--", *python("print('begin'); raise ValueError('no data')"))
-    assert re.search(r"failure +process \d+ \(pid \d+\) raised ValueError: no data at ", result.err)
+    assert re.search(r"failure +process \d+ raised ValueError: no data at ", result.err)
 
 
 def test_stdin_is_the_commands(tmp_path: Path) -> None:

@@ -363,14 +363,14 @@ def test_processes_that_run_beside_each_other_are_of_one_life() -> None:
 def test_a_single_process_that_fails_is_named() -> None:
     alone = process("process_77", (1, RAISED.format(error="ValueError: boom")), end=1.1, code=1, role="process", pid=77)
     found = verdict([alone], world_size=None)
-    assert found.headline.startswith("process 77 (pid 77) raised ValueError: boom at ")
+    assert found.headline.startswith("process 77 raised ValueError: boom at ")
 
 
 def test_a_process_that_is_alone_has_nobody_else_to_blame() -> None:
     error = RAISED.format(error="ConnectionRefusedError: [Errno 111] Connection refused")
     found = verdict([process("process_77", (1, error), end=1.1, code=1, role="process", pid=77)], world_size=None)
     assert found.headline.startswith(
-        "process 77 (pid 77) raised ConnectionRefusedError: [Errno 111] Connection refused"
+        "process 77 raised ConnectionRefusedError: [Errno 111] Connection refused"
     )
     assert (found.status, found.category) == (Status.FAILED, Category.EXCEPTION)
 
