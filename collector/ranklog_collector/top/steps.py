@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_STEP_MAX = 1 << 53
-_COUNT = r"(\d{1,15})\b"
-_KINDS = (
-    # step 12, step: 12/100, global_step=12, iter 3, iteration 100/1000, [Rank 0] step=10
-    (
-        "step",
-        re.compile(rf"\b(?:global[_ ]?)?(?:step|iteration|iter|batch)s?\b *[:=#]? *[\[(]? *{_COUNT}", re.IGNORECASE),
-    ),
-    # 37%|███▋      | 370/1000 [00:12<00:20, 31.2it/s]
-    ("bar", re.compile(rf"\d+%\|[^|]*\| *{_COUNT}/\d+ *\[")),
-    ("epoch", re.compile(rf"\bepochs?\b *[:=#]? *[\[(]? *{_COUNT}", re.IGNORECASE)),
-)
+from ranklog_collector.core.printed_steps import printed
+
+_KINDS = ("step", "bar", "epoch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +21,9 @@ class Step:
 
 def printed_step(lines: Iterable[str]) -> Step | None:
     """Find the latest step that some lines of output speak of; steps come before bars, and these before epochs."""
-    latest = list(lines)[::-1]
-    for kind, pattern in _KINDS:
-        for text in latest:
-            found = None
-            for found in pattern.finditer(text):  # noqa: B007 - the last one is used
-                pass
-            if found is not None and int(found[1]) < _STEP_MAX:
-                return Step(int(found[1]), kind)
+    latest = [printed(text) for text in lines][::-1]
+    for kind in _KINDS:
+        value = next((value for found in latest if (value := getattr(found, kind)) is not None), None)
+        if value is not None:
+            return Step(value, kind)
     return None

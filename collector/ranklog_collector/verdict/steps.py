@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from ranklog_collector.core.printed_steps import printed
 from ranklog_collector.core.verdict.evidence import Step
 from ranklog_collector.core.verdict.scan import plain
 from ranklog_collector.reading.folder import RunFolder
@@ -13,20 +14,21 @@ from ranklog_collector.reading.state import Stream
 LOGGED_BYTES = 16 << 10
 LINES_MAX = 40
 _KIND_MAX = 200
-_STEP = re.compile(rb"(?i)\b(?:global[_ ]?step|steps?|iter(?:ation)?|batch)\b[\s:=#\[(]{0,4}(\d{1,12})")
-_EPOCH = re.compile(rb"(?i)\bepochs?\b[\s:=#\[(]{0,4}(\d{1,12})")
 _LOGGED = re.compile(rb'"s":(\d{1,18})[,}]')
-_NUMBER = re.compile(rb"[-+]?\d[\d.,eE+-]*|\b(?:nan|inf)\b")
+_NUMBER = re.compile(r"[-+]?\d[\d.,eE+-]*|\b(?:nan|inf)\b")
+_BAR = "%|"
 
 
 def printed_step(data: bytes) -> Step | None:
     """The latest step that was printed in these lines; its kind is the line without its numbers."""
     for line in reversed(data.split(b"\n")[-LINES_MAX:]):
-        text = plain(line)
-        step, epoch = _STEP.search(text), _EPOCH.search(text)
-        if step is not None or epoch is not None:
-            kind = _NUMBER.sub(b"#", text)[:_KIND_MAX].decode(errors="replace")
-            return Step(kind, int(epoch[1]) if epoch else None, int(step[1]) if step else None)
+        text = plain(line).decode(errors="replace")
+        found = printed(text)
+        number = found.bar if found.step is None else found.step
+        if number is not None or found.epoch is not None:
+            # What a bar looks like changes with every step.
+            kind = _NUMBER.sub("#", text if found.bar is None else text.partition(_BAR)[0])
+            return Step(kind[:_KIND_MAX], found.epoch, number)
     return None
 
 
