@@ -5,21 +5,16 @@ Regular expressions are RE2's: they take time in proportion to the line, whateve
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 import re2
 
+from ranklog_collector.core.toml_tables import TableError, checked, load
+
 RULES_MAX = 256
-PATTERN_MAX = 4096
 _MEMORY_BYTES = 32 << 20
 _SHOWN_MAX = 100
 AUTO = "auto"
@@ -63,16 +58,11 @@ class Rules:
 def load_rules(text: str, presets: Mapping[str, Any]) -> Rules:
     """Read a file of rules, in TOML. Raises RulesError."""
     try:
-        loaded = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RulesError(f"it is no TOML: {error}") from error
-    unknown = sorted(set(loaded) - {"rule", "presets"})
-    if unknown:
-        raise RulesError(f"there is no {unknown[0]!r}, only presets and [[rule]]")
-    listed = loaded.get("rule", [])
-    if not isinstance(listed, list) or len(listed) > RULES_MAX:
-        raise RulesError(f"rules are written as [[rule]], at most {RULES_MAX}")
-    return Rules(tuple(_rule(one, number) for number, one in enumerate(listed, 1)), _presets(loaded, presets))
+        loaded = load(text, "rule", RULES_MAX, ("presets",))
+        rules = tuple(_rule(one, number) for number, one in enumerate(loaded["rule"], 1))
+    except TableError as error:
+        raise RulesError(str(error)) from error
+    return Rules(rules, _presets(loaded, presets))
 
 
 def compiled(pattern: str) -> Any:
@@ -115,24 +105,10 @@ def _presets(loaded: dict[str, Any], known: Mapping[str, Any]) -> tuple[str, ...
 
 
 def _rule(table: Any, number: int) -> Rule:
-    where = f"rule {number}"
-    if not isinstance(table, dict):
-        raise RulesError(f"{where} is no table: write [[rule]] before it")
-    where = f"{where} ({table['name']!r})" if isinstance(table.get("name"), str) else where
-    known = {field.name for field in fields(Rule)}
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise RulesError(f"{where}: there is no {unknown[0]!r}, only {', '.join(sorted(known))}")
-    lists: dict[str, Any] = {
-        name: _texts(table[name], f"{where}: {name}") for name in ("streams", "ignore") if name in table
-    }
-    rest = {name: value for name, value in table.items() if name not in lists}
-    wrong = sorted(name for name, value in rest.items() if not isinstance(value, str) or len(value) > PATTERN_MAX)
-    if wrong:
-        raise RulesError(f"{where}: {wrong[0]} is no text of at most {PATTERN_MAX} characters")
-    if "pattern" not in rest:
+    values, where = checked(table, Rule, "rule", number)
+    if "pattern" not in values:
         raise RulesError(f"{where} has no pattern")
-    rule = Rule(**{"name": f"rule {number}", **rest}, **lists)
+    rule = Rule(**{"name": f"rule {number}", **values})
     try:
         _check(rule)
     except RulesError as error:
@@ -146,9 +122,3 @@ def _check(rule: Rule) -> None:
         raise RulesError("the groups name and value go together")
     if not groups - {"step"}:
         raise RulesError("no metric is named: write (?P<loss>…), or (?P<name>…) and (?P<value>…)")
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or any(not isinstance(one, str) for one in value):
-        raise RulesError(f"{where} is no list of texts")
-    return tuple(value)

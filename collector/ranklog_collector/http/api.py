@@ -70,6 +70,7 @@ def api(folders: Folders) -> APIRouter:
     _add_files(router, folders)
     _add_logs(router, folders)
     _add_metrics(router, folders)
+    _add_curves(router, folders)
     _add_events(router, folders)
     _add_stacks(router, folders)
     _add_run(router, folders)
@@ -185,6 +186,13 @@ def _add_metrics(router: APIRouter, folders: Folders) -> None:
         with folders.opened(run) as (folder, child):
             return JsonAnswer(record_page(folder, key, rank, child, limit, cursor, resources))
 
+    of_run(router, "/metrics", list_metrics, response_model=answers.Metrics)
+    of_run(router, "/metrics/records", list_records, response_model=answers.Records)
+
+
+def _add_curves(router: APIRouter, folders: Folders) -> None:
+    """Likewise."""
+
     def get_series(
         run: RunName,
         key: Key,
@@ -212,8 +220,6 @@ def _add_metrics(router: APIRouter, folders: Folders) -> None:
         with folders.opened(run) as (folder, child):
             return JsonAnswer(aggregate_view(folder, key, by, child, points, resources))
 
-    of_run(router, "/metrics", list_metrics, response_model=answers.Metrics)
-    of_run(router, "/metrics/records", list_records, response_model=answers.Records)
     of_run(router, "/metrics/series", get_series, response_model=answers.Series)
     of_run(router, "/metrics/aggregate", get_aggregate, response_model=answers.Aggregate)
 

@@ -6,22 +6,17 @@ Regular expressions are RE2's: they take time in proportion to the line, whateve
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+from ranklog_collector.core import toml_tables
 from ranklog_collector.core.printed_rules import RulesError, compiled, one_of
+from ranklog_collector.core.toml_tables import TableError, checked
 from ranklog_collector.core.verdict.finding import Category
 
 SIGNATURES_MAX = 512
-TEXT_MAX = 4096
 LINE_BYTES_MAX = 4096
 """Of a line no more is looked at."""
 _GROUP = re.compile(r"\(\?P<\w+>")
@@ -122,38 +117,17 @@ class Catalogue:
 def load(text: str) -> list[Signature]:
     """Read a catalogue, in TOML. Raises SignatureError."""
     try:
-        loaded = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SignatureError(f"it is no TOML: {error}") from error
-    unknown = sorted(set(loaded) - {"signature"})
-    if unknown:
-        raise SignatureError(f"there is no {unknown[0]!r}, only [[signature]]")
-    listed = loaded.get("signature", [])
-    if not isinstance(listed, list) or len(listed) > SIGNATURES_MAX:
-        raise SignatureError(f"signatures are written as [[signature]], at most {SIGNATURES_MAX}")
-    return [_signature(one, number) for number, one in enumerate(listed, 1)]
+        listed = toml_tables.load(text, "signature", SIGNATURES_MAX)["signature"]
+        return [_signature(one, number) for number, one in enumerate(listed, 1)]
+    except TableError as error:
+        raise SignatureError(str(error)) from error
 
 
 def _signature(table: Any, number: int) -> Signature:
-    where = f"signature {number}"
-    if not isinstance(table, dict):
-        raise SignatureError(f"{where} is no table: write [[signature]] before it")
-    where = f"{where} ({table['name']!r})" if isinstance(table.get("name"), str) else where
-    known = {field.name for field in fields(Signature)}
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise SignatureError(f"{where}: there is no {unknown[0]!r}, only {', '.join(sorted(known))}")
-    values = {"category": Category.UNKNOWN.value, **table}
-    for name, value in values.items():
-        if name.startswith("is_"):
-            if not isinstance(value, bool):
-                raise SignatureError(f"{where}: {name} is neither true nor false")
-        elif not isinstance(value, str) or len(value) > TEXT_MAX:
-            raise SignatureError(f"{where}: {name} is no text of at most {TEXT_MAX} characters")
-    missing = sorted({"name", "role", "pattern"} - set(values))
-    if missing:
+    values, where = checked(table, Signature, "signature", number)
+    if missing := sorted({"name", "role", "pattern"} - set(values)):
         raise SignatureError(f"{where} has no {missing[0]}")
-    return _checked(values, where)
+    return _checked({"category": Category.UNKNOWN.value, **values}, where)
 
 
 def _checked(values: dict[str, Any], where: str) -> Signature:
