@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from ranklog_proto.v1 import tfevents_pb2 as pb
 from tests.support.event_files import PNG, TIME_S, event, record, scalar, tensor
 from tests.unit.series.conftest import Job
 
+RECORDED = Path(__file__).parent / "recorded"
+"""What TensorFlow 2.21 and the callback of Keras 3.15 wrote, in two epochs and by calls of `tf.summary`."""
 FILE = "logs/runs/a/events.out.tfevents.1700000000.host.7.0"
 
 
@@ -213,6 +216,33 @@ def test_keras_folders_do_not_mix(job: Job) -> None:
         ("train/epoch_loss", 1.0),
         ("validation/epoch_loss", 2.0),
     ]
+
+
+def test_what_the_callback_of_keras_wrote_is_read(job: Job) -> None:
+    process = job.rank(0)
+    for folder in ("train", "validation"):
+        path = f"logs/{folder}/events.out.tfevents.1795552832.vm.23402.0.v2"
+        write(job, process, (RECORDED / f"keras_{folder}.tfevents").read_bytes(), path)
+    found = {one.key: (one.kind, one.count, one.last_step) for one in catalog(job.open())}
+    assert found == {
+        "train/epoch_learning_rate": ("scalar", 2, 1),
+        "train/epoch_loss": ("scalar", 2, 1),
+        "train/model/dense/kernel/image": ("image", 2, 1),
+        "validation/epoch_loss": ("scalar", 2, 1),
+        "validation/evaluation_loss_vs_iterations": ("scalar", 2, 2),
+    }
+    assert not point_notes(job.open())
+
+
+def test_summaries_of_tensorflow_are_read(job: Job) -> None:
+    write(job, job.rank(0), (RECORDED / "tensorflow.tfevents").read_bytes())
+    found = told(job)
+    assert found[:2] == [("loss", "scalar", 3, 0.25), ("count", "scalar", 4, 7.0)]
+    assert [one[:3] for one in found[2:4]] == [("picture", "image", 5)] * 2
+    assert found[4:] == [("note", "scalar", 6, "one\ntwo")]
+    assert b"".join(content(job.open().path, found[2][3])).startswith(b"\x89PNG")
+    assert catalog(job.open())[1].description == "of its own"
+    assert not point_notes(job.open())
 
 
 @pytest.mark.parametrize(
