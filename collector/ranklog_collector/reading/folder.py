@@ -144,7 +144,10 @@ class RunFolder:
                 for entry in entries:
                     apply(self.state, entry)
         except FileNotFoundError as error:
-            raise ReadingError(f"{self.path} is no run folder: it has no {JOURNAL}") from error
+            raise ReadingError(
+                f"{self.path} is no run folder: it has no {JOURNAL}; of what a launcher left, or of a copy without it, "
+                f"`ranklog import {self.path}` makes one"
+            ) from error
         except OSError as error:
             raise ReadingError(f"{self.path} cannot be read: {error.strerror or error} ({JOURNAL})") from error
         is_news = self._begin_anew_if_needed() or is_news
