@@ -18,7 +18,7 @@ from ranklog_collector.cli.log_text import LogText
 from ranklog_collector.cli.output import json_line, json_option, ranks_of, reading_command, root_option, say
 from ranklog_collector.core.line_levels import LEVELS
 from ranklog_collector.reading.context import Context
-from ranklog_collector.reading.fold import Row
+from ranklog_collector.reading.fold import LATE_NS, Row
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.grep import AtLeast, Both, Pattern, PatternError, Wanted
 from ranklog_collector.reading.logs import LogReader
@@ -172,6 +172,7 @@ def _shown(
         is_similar=fold == "similar",
         is_apart=fold == "none",
         is_grouped=is_grouped,
+        late_ns=0 if options.follow else LATE_NS,
     )
     if options.as_json:
         levels = Levels()

@@ -29,6 +29,7 @@ _SAYS_WHICH = re.compile(
     re.VERBOSE,
 )
 """Before a number that says which, not how much."""
+_STEP = re.compile(rb"""\b(?i:steps?|epochs?|iter|iteration|batch|round|tick)["']?[\ =:\#\[(]{1,3}\d""")
 _GROUPS = 5
 """Parts of a text that was split: what stands between, kept, time, name, number; and so on, and what stands last."""
 _KEPT, _TIME, _NUMBER = 1, 2, 4
@@ -64,6 +65,11 @@ def template_of(parts: Parts) -> Template:
 def template(text: bytes) -> Template:
     """See template_of."""
     return template_of(parts_of(text))
+
+
+def says_step(text: bytes) -> bool:
+    """Whether it says how far its rank is."""
+    return _STEP.search(text) is not None
 
 
 class Spread:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
-from ranklog_collector.core.alike import Parts, Spread, parts_of, template_of
+from ranklog_collector.core.alike import Parts, Spread, parts_of, says_step, template_of
 from ranklog_collector.core.passages import Passage, begun
 
 WINDOW_NS = 1_000_000_000
-ROWS_HELD_MAX = 10_000
-_number = attrgetter("number")
+LATE_NS = 30_000_000_000
+"""So much later than others a rank may say what it does at a step; it may have begun later."""
+ROWS_HELD_MAX, BYTES_HELD_MAX = 10_000, 32 << 20
+_OWN_MAX = 64
+_number, _time = attrgetter("number"), attrgetter("time")
 
 
 @dataclass(slots=True)
@@ -36,6 +39,10 @@ class Row:
     """What texts that may join have in common."""
     parts: Parts | None = field(default=None, compare=False)
     """The text taken apart, if texts that are alike may join."""
+    before: tuple[Row, ...] = field(default=(), compare=False)
+    """What one of its streams said, alone, before it."""
+    weight: int = field(default=0, compare=False)
+    """Bytes, when it was begun."""
 
 
 @dataclass(slots=True)
@@ -55,16 +62,31 @@ class Fold:
     `kinds` says which streams may be joined: those of the same kind. A stream that is not in it stays alone. A line is
     never joined to a row that stands before an earlier line of its own stream. Lines that belong together (tracebacks)
     stay together, and join as one.
+
+    With `late_ns` lines that say at which step they are may come so much later, and with them what their stream says
+    in between: it is behind the others. What it has said alone is then shown where the others were at that step.
     """
 
-    def __init__(self, kinds: Mapping[int, Hashable], window_ns: int = WINDOW_NS, is_similar: bool = False) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[int, Hashable],
+        window_ns: int = WINDOW_NS,
+        is_similar: bool = False,
+        late_ns: int = 0,
+    ) -> None:
         self._window_ns = window_ns
+        self._late_ns = late_ns
         self._is_similar = is_similar
         self._rows: deque[Row] = deque()
         self._open: dict[Hashable, dict[Hashable, list[Row]]] = {}
         self._latest: dict[int, int] = {}
+        self._own: dict[int, deque[Row]] = {}
+        """The row that a stream joined last, and those that it has begun since."""
+        self._lags: dict[int, int] = {}
+        """How far a stream is behind the others."""
         self._unfinished: dict[int, _Unfinished] = {}
         self._count = 0
+        self._weight = 0
         self.learn(kinds)
 
     def learn(self, kinds: Mapping[int, Hashable]) -> None:
@@ -99,18 +121,22 @@ class Fold:
         """Do what `_add` does for each line, at once: nearly all lines are such lines."""
         kind = self._kinds.get(stream)
         table = {} if kind is None else self._open.setdefault(kind, {})
-        latest, count, rows = self._latest.get(stream, 0), self._count, self._rows
+        latest, count, rows, own = self._latest.get(stream, 0), self._count, self._rows, self._own_of(stream)
         for offset, text in lines:
             same = table.get(text)
             if same is not None:
-                joined = next((row for row in same if row.number > latest), None)
+                joined = self._joinable(stream, time, text, same, latest)
                 if joined is not None:
                     joined.streams.append(stream)
                     latest = joined.number
+                    own.clear()
+                    own.append(joined)
                     continue
             latest = count = count + 1
-            row = Row(text, time, offset, [stream], kind, count, None, text)
+            row = Row(text, time, offset, [stream], kind, count, None, text, weight=len(text))
+            self._weight += row.weight
             rows.append(row)
+            own.append(row)
             if same is None:
                 table[text] = [row]
             else:
@@ -119,11 +145,12 @@ class Fold:
 
     def expire(self, time: int) -> list[Row]:
         """Give out the rows that no line can join any more at `time`."""
-        rows, members, oldest = self._rows, self._members, time - self._window_ns
+        rows, members, oldest = self._rows, self._members, time - self._window_ns - self._late_ns
         complete: list[Row] = []
         while rows:
             row = rows[0]
-            if row.time >= oldest and len(rows) <= ROWS_HELD_MAX and not self._is_full(row, members):
+            is_much = len(rows) > ROWS_HELD_MAX or self._weight > BYTES_HELD_MAX
+            if row.time >= oldest and not is_much and not self._is_full(row, members):
                 break
             self._give(rows.popleft(), complete)
         return complete
@@ -150,7 +177,8 @@ class Fold:
 
     def _append(self, row: Row) -> None:
         self._count += 1
-        row.number = self._count
+        row.number, row.weight = self._count, len(row.text)
+        self._weight += row.weight
         self._rows.append(row)
 
     def _add(self, stream: int, row: Row) -> None:
@@ -168,10 +196,13 @@ class Fold:
             key = template_of(row.parts)
         table = self._open.setdefault(kind, {})
         same = table.get(key)
-        if same is not None and (index := bisect_right(same, latest, key=_number)) < len(same):
-            joined = same[index]
+        own = self._own_of(stream)
+        joined = None if same is None else self._joinable(stream, row.time, row.text, same, latest)
+        if joined is not None:
             joined.streams.append(stream)
             self._latest[stream] = joined.number
+            own.clear()
+            own.append(joined)
             if joined.parts is not None and row.parts is not None and joined.text != row.text:
                 joined.spread = joined.spread or Spread(joined.parts)
                 joined.spread.add(row.parts)
@@ -181,10 +212,44 @@ class Fold:
         if not row.number:
             self._append(row)
         self._latest[stream] = row.number
+        own.append(row)
         if same is None:
             table[key] = [row]
         else:
             insort(same, row, key=_number)
+
+    def _own_of(self, stream: int) -> deque[Row]:
+        return self._own.setdefault(stream, deque(maxlen=_OWN_MAX))
+
+    def _joinable(self, stream: int, time: int, text: bytes, same: Sequence[Row], latest: int) -> Row | None:
+        """Which of the rows that are the same a line of a stream joins, whose row is the `latest`."""
+        index = bisect_right(same, latest, key=_number)
+        if not self._late_ns:
+            return same[index] if index < len(same) else None
+        oldest = time - self._window_ns - self._lags.get(stream, 0)
+        in_time = max(index, bisect_left(same, oldest, key=_time))
+        if in_time < len(same):
+            return same[in_time]
+        if not says_step(text):
+            return None
+        joined = same[index] if index < len(same) else self._behind(stream, same)
+        if joined is not None:
+            self._lags[stream] = time - joined.time
+        return joined
+
+    def _behind(self, stream: int, same: Sequence[Row]) -> Row | None:
+        """Find a row that stands before what the stream has said alone, and put that before it."""
+        own = self._own_of(stream)
+        shared = max((row.number for row in own if len(row.streams) > 1), default=0)
+        fixed = max(shared, own[0].number) if len(own) == _OWN_MAX else shared
+        others = (row for row in same[bisect_right(same, fixed, key=_number) :] if row.streams[0] != stream)
+        joined = next(others, None)
+        if joined is not None:
+            for row in [one for one in own if one.number > joined.number]:
+                self._forget(row)
+                joined.before = (*joined.before, replace(row))
+                row.streams = []
+        return joined
 
     def _begin(self, stream: int, row: Row, passage: Passage) -> None:
         self._append(row)
@@ -205,6 +270,7 @@ class Fold:
         return one.lines[own:]
 
     def _give(self, row: Row, complete: list[Row]) -> None:
+        self._weight -= row.weight
         if not row.streams:
             return
         stream = row.streams[0]
@@ -220,6 +286,7 @@ class Fold:
             self._forget(row)
         if row.spread is not None:
             row.text = row.spread.text()
+        complete += row.before
         complete.append(row)
 
     def _forget(self, row: Row) -> None:
@@ -228,4 +295,4 @@ class Fold:
         if len(same) == 1:
             del table[row.key]
         else:
-            del same[0]
+            del same[bisect_left(same, row.number, key=_number)]

@@ -41,7 +41,7 @@ class Rows:
     """Makes rows of blocks. `tail` keeps only so many last rows of the first batch.
 
     Folded are equal lines, or those that are alike (`is_similar`), or none (`is_apart`): then only lines that belong
-    together are one row. With `is_grouped` a block is one row.
+    together are one row. With `is_grouped` a block is one row. A row waits for ranks that are late, up to `late_ns`.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class Rows:
         is_similar: bool = False,
         is_apart: bool = False,
         is_grouped: bool = False,
+        late_ns: int = 0,
     ) -> None:
         self._reader = reader
         self._is_similar = is_similar
         self._is_apart = is_apart
         self._is_grouped = is_grouped
+        self._late_ns = late_ns
         self._is_folded = is_folded
         self._colour = colour
         self._is_raw = is_raw
@@ -66,7 +68,7 @@ class Rows:
 
     def of(self, batches: Iterable[Iterable[Block]], clock: Callable[[], float] = time.monotonic) -> Iterator[Row]:
         """Yield the rows of the batches in turn. A row that others may still join waits for them, but not for ever."""
-        fold = Fold({}, is_similar=self._is_similar)
+        fold = Fold({}, is_similar=self._is_similar, late_ns=self._late_ns)
         first = self._tail
         arrivals: deque[tuple[float, int]] = deque()
         for batch in batches:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ranklog_collector.core.alike import template
-from ranklog_collector.reading.fold import Fold, Row
+from ranklog_collector.reading.fold import BYTES_HELD_MAX, Fold, Row
 from ranklog_collector.reading.lines import Block, Piece
 from ranklog_collector.reading.merge import lines, merged
 
@@ -74,6 +75,9 @@ PARTS = [
     b"",
     b"loss 1",
     b"loss 2",
+    b"step 1",
+    b"step 2 took 1 s",
+    b"step 2 took 2 s",
     b"a",
 ]
 
@@ -82,12 +86,13 @@ PARTS = [
     st.lists(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(PARTS)), max_size=12), max_size=4),
     st.integers(0, 20),
     st.booleans(),
+    st.integers(0, 20),
 )
 def test_what_belongs_together_or_is_alike_is_folded_without_losing_or_turning_a_line(
-    streams: list[list[tuple[int, bytes]]], window: int, is_similar: bool
+    streams: list[list[tuple[int, bytes]]], window: int, is_similar: bool, late: int
 ) -> None:
     expected = ordered(streams)
-    fold = Fold(dict.fromkeys(range(len(streams)), "rank"), window, is_similar)
+    fold = Fold(dict.fromkeys(range(len(streams)), "rank"), window, is_similar, late)
     rows = folded(merge_lines(expected), fold)
     for number in range(len(streams)):
         told = [line for row in rows if number in row.streams for line in row.text.split(b"\n")]
@@ -150,6 +155,54 @@ def test_folding_does_not_turn_a_ranks_lines_around() -> None:
         ([0, 1], b"b"),
         ([1], b"a"),
     ]
+
+
+def stepping(rank: int, *lines: bytes, late: int) -> list[tuple[int, int, bytes]]:
+    """A rank that is behind by `late`, with a line at each moment."""
+    return [(rank, late + at, line) for at, line in enumerate(lines)]
+
+
+def late_rows(*said: tuple[int, int, bytes], late: int = 30, is_similar: bool = True) -> list[tuple[list[int], bytes]]:
+    source = sorted((Line(stream, time, 0, text) for stream, time, text in said), key=lambda line: line.time)
+    fold = Fold(dict.fromkeys({line.stream for line in source}, "rank"), 1, is_similar, late)
+    return [(row.streams, row.text) for row in folded(source, fold)]
+
+
+@pytest.mark.parametrize("is_similar", [True, False])
+def test_ranks_that_are_late_join_the_others_at_their_steps_and_with_what_they_say_in_between(is_similar: bool) -> None:
+    lines = [b"step 1", b"step 2", b"saved", b"step 3", b"done"]
+    said = [one for rank in range(4) for one in stepping(rank, *lines, late=9 * rank)]
+    assert late_rows(*said, is_similar=is_similar) == [([0, 1, 2, 3], line) for line in lines]
+    assert len(late_rows(*said, late=10, is_similar=is_similar)) > len(lines)
+
+
+def test_what_a_late_rank_says_alone_stands_where_the_others_were_then() -> None:
+    steps = [b"step %d" % number for number in range(8)]
+    odd = [*steps[:4], b"not a number", b"step 4 again", *steps[5:]]
+    rows = late_rows(*stepping(0, *steps, late=0), *stepping(1, *steps, late=1), *stepping(2, *odd, late=9))
+    assert rows == [
+        *(([0, 1, 2], step) for step in steps[:4]),
+        ([0, 1], steps[4]),
+        ([2], b"not a number"),
+        ([2], b"step 4 again"),
+        *(([0, 1, 2], step) for step in steps[5:]),
+    ]
+
+
+def test_lines_that_tell_no_step_are_not_folded_over_a_long_time_although_steps_are() -> None:
+    assert late_rows((0, 1, b"slow"), (1, 9, b"slow"), (0, 10, b"step 1"), (1, 19, b"step 1")) == [
+        ([0], b"slow"),
+        ([1], b"slow"),
+        ([0, 1], b"step 1"),
+    ]
+
+
+def test_no_more_is_held_for_late_ranks_than_memory_allows() -> None:
+    fold = Fold({0: "rank", 1: "rank"}, 1, late_ns=1000)
+    given = [
+        row for at in range(20) for row in fold.push(0, at, [(0, b"step %d" % at + b"x" * (BYTES_HELD_MAX // 10))])
+    ]
+    assert len(given) > 5
 
 
 def test_a_row_that_all_have_joined_is_not_held_back() -> None:
