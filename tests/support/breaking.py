@@ -39,11 +39,16 @@ FAILURES = {
     "early_exit": ("early-exit",),
     "import": ("import",),
     "disk_full": ("disk-full",),
+    "survived": ("exit-code",),
+    "noise": ("exit-code",),
+    "own_words": ("killed",),
+    "own_words_early": ("early-exit",),
+    "stopped": ("hang",),
     "hang": ("hang",),
     "cut_off": ("node-lost",),
 }
 """What a verdict may call each."""
-LIVING = ("hang", "cut_off")
+LIVING = ("hang", "stopped", "cut_off")
 """Of these the job knows nothing: it goes on."""
 CUT_OFF = 1
 CGROUPS = Path("/sys/fs/cgroup/memory")

@@ -35,6 +35,7 @@ CELLS = [
     ("torchrun", "import", 1),
     ("torchrun", "disk_full", 3),
     ("local", "abort", 2),
+    ("local", "own_words", 1),
 ]
 
 
@@ -88,7 +89,7 @@ def check_states(job: Broken, failure: str, rank: int) -> None:
     views = {view.rank: view for view in processes(job.folder.state) if view.role != "launcher"}
     assert sorted(view for view in views if view is not None) == list(RANKS)
     if failure in LIVING:
-        expected = ProcessState.RUNNING if failure == "hang" else ProcessState.LOST
+        expected = ProcessState.LOST if failure == "cut_off" else ProcessState.RUNNING
         assert views[rank].state is expected
         assert job.folder.state.state == "running"
     else:

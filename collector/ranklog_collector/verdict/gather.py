@@ -151,10 +151,8 @@ def _since(member: Member, earliest_ns: int, has_vanished: bool) -> int:
 
 
 def _step(folder: RunFolder, view: ProcessView, points: Stream | None, words: Sequence[Words]) -> Step | None:
-    """How far it came, if it has not come to its end."""
-    if view.exit_code == 0:
-        return None
-    logged = None if points is None else logged_step(folder, points)
+    """How far it came; what it logged is of no use if it has come to its end."""
+    logged = None if points is None or view.exit_code == 0 else logged_step(folder, points)
     printed = [one.step for one in words if one.step is not None]
     return logged or max(printed, key=lambda step: step.progress, default=None)
 

@@ -98,6 +98,12 @@ def test_few_that_are_silent_while_the_others_go_on_are_suspect() -> None:
     assert "has said nothing for 21.0 s; the others go on" in found.headline
 
 
+def test_who_waits_for_a_silent_one_is_not_said_to_go_on() -> None:
+    others = [speaking(one, 9) for one in (0, 1, 3)]
+    assert live([*others, speaking(2, 8.9)], now=14.0).status is Status.FINE
+    assert "go on" not in live([*others, speaking(2, 8.9, "step 1")], now=15).headline
+
+
 def test_who_ended_with_0_while_the_others_run_is_told() -> None:
     found = live([*(speaking(one, 29) for one in (0, 1, 3)), speaking(2, 9, end=10, code=0)])
     assert (named(found), found.status, found.category) == (["rank_2"], Status.SUSPECT, Category.EARLY_EXIT)

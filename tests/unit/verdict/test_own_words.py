@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ranklog_collector.core.verdict.evidence import Member, Moment
+from ranklog_collector.core.verdict.evidence import Member, Moment, Step
 from ranklog_collector.core.verdict.finding import Category, Status
 from tests.unit.verdict.jobs import CLOSED, RAISED, mpirun, named, ns, rank, verdict
 
@@ -109,6 +109,13 @@ def test_who_ended_with_0_is_noticed_a_moment_late() -> None:
     assert named(verdict([*ended, rank(2, STEP, end=10.2, code=0)])) == ["rank_0", "rank_1", "rank_3"]
 
 
+def test_who_ended_with_0_and_had_not_come_as_far_as_the_others_may_have_taken_long_to_end() -> None:
+    ended = [rank(other, STEP, end=10, code=4, step=Step("step # loss #", None, 7)) for other in (0, 1, 3)]
+    assert named(verdict([*ended, rank(2, end=10.4, code=0, step=Step("step # loss #", None, 6))])) == ["rank_2"]
+    same = rank(2, end=10.4, code=0, step=Step("step # loss #", None, 7))
+    assert named(verdict([*ended, same])) == ["rank_0", "rank_1", "rank_3"]
+
+
 def test_what_is_killed_in_groups_is_cleaned_up_after_an_end_that_nobody_saw() -> None:
     cleaned = [rank(other, STEP, end=10.1, signal=9, was_exec_killed=True) for other in (0, 1)]
     gone = [rank(other, STEP, state="Terminated") for other in (2, 3)]
@@ -199,6 +206,12 @@ def test_who_crashes_while_another_exits_may_have_lost_it() -> None:
     cleaned = [rank(one, STEP, end=10.1, signal=9, was_exec_killed=True) for one in (1, 3)]
     found = verdict([crashed, exited, *cleaned])
     assert (named(found), found.is_tie) == (["rank_0", "rank_2"], True)
+
+
+def test_who_was_killed_in_a_group_may_have_said_why_before() -> None:
+    culprit = rank(2, STEP, raised("ValueError: bad sample"), end=10.1, signal=9, was_exec_killed=True)
+    found = verdict([*(VICTIMS["an abort"](other) for other in (0, 1, 3)), culprit])
+    assert (named(found), found.category) == (["rank_2"], Category.EXCEPTION)
 
 
 def test_an_error_that_all_the_others_hung_on_is_told_though_they_were_killed_much_later() -> None:

@@ -9,7 +9,7 @@ from ranklog_collector.core.verdict.culprits import headline, of_member
 from ranklog_collector.core.verdict.events import Case, Weight
 from ranklog_collector.core.verdict.evidence import Member, Moment
 from ranklog_collector.core.verdict.finding import Category, Confidence, Status, Verdict
-from ranklog_collector.core.verdict.first import Choice, may_be_a_victims
+from ranklog_collector.core.verdict.first import CLOSED_LAG_NS, Choice, may_be_a_victims
 from ranklog_collector.core.verdict.launchers import Candidate, member_of
 from ranklog_collector.core.verdict.remarks import before_the_others, remarks
 from ranklog_collector.core.verdict.signatures import Role
@@ -52,9 +52,17 @@ def early_exit_behind(case: Case, choice: Choice) -> Verdict | None:
         return None
     if not all(may_be_a_victims(one) or _was_ended_by_launcher(case, one, *done[0]) for one in choice.first):
         return None
-    if first.latest_ns + NOTICED_NS < done[0][1].earliest_ns:
+    late_ns = done[0][1].earliest_ns - first.latest_ns
+    if late_ns > (CLOSED_LAG_NS if _is_behind(case, done[0][0]) else NOTICED_NS):
         return None
     return left_early(case, [one for one, _ in done], Confidence.POSSIBLE)
+
+
+def _is_behind(case: Case, one: Member) -> bool:
+    """Whether it had not come as far as any of those that failed, by what they told of their steps."""
+    others = [two.step for two in case.members if two is not one and two.step is not None and not two.has_completed]
+    step = one.step
+    return step is not None and all(two.kind == step.kind and two.progress > step.progress for two in others)
 
 
 def _was_ended_by_launcher(case: Case, one: Candidate, early: Member, end: Moment) -> bool:

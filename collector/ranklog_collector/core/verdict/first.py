@@ -133,8 +133,8 @@ def _kind(one: Candidate) -> tuple[Category, str]:
 
 
 def _alone(one: Candidate) -> bool:
-    """Whether a process was not killed in a group."""
-    return one.member is None or not one.member.was_exec_killed
+    """Whether it is not that a process was killed in a group, whatever ended one afterwards that had said why."""
+    return one.weight < Weight.KILL or one.member is None or not one.member.was_exec_killed
 
 
 def lost_machines(case: Case) -> list[Machine]:

@@ -10,7 +10,7 @@ from ranklog_collector.core.verdict.culprits import hanging, headline, of_member
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Category, Confidence, Status, Verdict
-from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspected, suspects
+from ranklog_collector.core.verdict.standstill import SILENT_NS, Suspects, silence_ns, stands_still, suspected, suspects
 from ranklog_collector.core.verdict.words import called, introduced, several, span_text
 
 LAUNCHER_NS = 10_000_000_000
@@ -88,6 +88,9 @@ def _falls_behind(case: Case) -> Verdict | None:
     silent = [one for one in running if silence_ns(one, now) is not None]
     if not silent or len(running) < 3 or 2 * len(silent) >= len(running):
         return None
+    since = max(one.last_output_ns or 0 for one in silent)
+    if not any((one.last_output_ns or 0) > since + SILENT_NS // 2 for one in running):
+        return None  # they are about to be silent as well
     culprits = tuple(
         of_member(one, Category.HANG, f"has said nothing for {span_text(silence_ns(one, now) or 0)}") for one in silent
     )
