@@ -84,7 +84,7 @@ def print_report(report: Report, with_sources: bool) -> None:
     if different:
         verdict = f"{len(different)} not as they were sent"
     elif report.problems:
-        verdict = "all right, but it is known that something is missing"
+        verdict = "what is there is as it was sent, but something is missing, or damaged"
     files = len({check.path for check in report.checks})
     say(f"{report.run_id}: {files} files, {len(report.checks)} segments, {bytes_text(report.bytes)}: {verdict}")
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -152,8 +152,9 @@ def overview(run: RunEntry) -> RunOverview:
         finally:
             os.close(file)
         processes, end = loaded["processes"], loaded["end_time"]
+        started_ns = run.started_ns or parse_iso(loaded["start_time"])
         return _overview(
-            run,
+            replace(run, started_ns=started_ns),
             state=str(loaded["state"] or NOT_STARTED),
             ended_ns=parse_iso(end) if end else None,
             nodes=len(loaded["nodes"]),

@@ -28,12 +28,14 @@ class SourceState(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class SourceCheck:
-    """One source file against the segment collected from it."""
+    """One source file against the segment collected from it; the digests are SHA-256 of as many bytes."""
 
     path: str
     state: SourceState
     more: int = 0
     """Bytes that the source has beyond those collected."""
+    source_sha256: str = ""
+    collected_sha256: str = ""
 
 
 def check_source(
@@ -58,7 +60,7 @@ def check_source(
     except OSError:
         return gone
     state = SourceState.DIFFERS if there != here else SourceState.HAS_MORE if has > size else SourceState.SAME
-    return SourceCheck(path, state, has - size)
+    return SourceCheck(path, state, has - size, there, here)
 
 
 def newest_segments(state: RunState) -> dict[Incarnation, int]:

@@ -25,7 +25,7 @@ def text(frame: Frame, choice: Choice, is_map: bool, width: int) -> list[str]:
         lines += restriction(choice, len(rows), len(frame.rows), width, "")
         laid = laid_out(rows, width)
         lines += [Line(), *map_lines(rows, laid, frame.now_ns, _NOBODY, 0, laid.height)]
-    else:
+    elif frame.rows:
         rows = arranged(frame.rows, choice, frame.now_ns)
         lines += restriction(choice, len(rows), len(frame.rows), width, "")
         shown = chosen_columns(frame.rows, width)

@@ -108,6 +108,14 @@ def test_a_run_in_one_row_is_the_same_with_and_without_its_summary(tmp_path: Pat
     assert (row.state, row.ended_ns, row.nodes, row.processes, row.failed) == ("failed", ns(20), 1, 3, 1)
 
 
+def test_of_a_run_whose_journal_is_gone_the_summary_tells_when_it_began(tmp_path: Path) -> None:
+    run = ended(tmp_path)
+    rebuild(RunFolder(str(run.folder)))
+    run.journal_path.write_bytes(b"")
+    (entry,) = find_runs(str(tmp_path))
+    assert overview(entry).started_ns == START
+
+
 def test_a_run_that_nobody_writes_and_that_has_not_ended_is_interrupted(tmp_path: Path) -> None:
     run = RunWriter(tmp_path / "e" / "r")
     (entry,) = find_runs(str(tmp_path))

@@ -189,6 +189,7 @@ def test_one_frame_as_text_has_all_processes() -> None:
     rows = [row(rank) for rank in range(100)]
     assert len(text(frame(rows, verdict=VERDICT), Choice(), False, 160)) == 105
     assert text(frame(rows), Choice(), True, 120)[-1].startswith("n0 ····")
+    assert "LAST LINE" not in "".join(text(frame([]), Choice(), False, 160))
 
 
 def test_one_frame_for_programs_has_states_marks_and_steps() -> None:
