@@ -85,7 +85,7 @@ def test_a_host_that_crashes_is_lost_and_what_it_had_sent_is_kept(launcher: Laun
         assert "node node1 (10.77.0.11) is lost since" in table
         check_verdict(run)
         states = {rank: run.ranks[rank].state for rank in (0, BYSTANDER)}
-        assert ProcessState.LOST not in states.values()
+        assert set(states.values()) <= {ProcessState.RUNNING, ProcessState.TERMINATED}
         print(f"{launcher.name}: lost after {lost_s:.1f} s, {ticks(run, CUT_OFF)} ticks kept, others {states}")
     assert lost_s <= LOST_WITHIN_S
 

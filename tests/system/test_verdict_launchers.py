@@ -58,6 +58,9 @@ def test_the_verdict_names_who_broke(breaker: Breaker, failure: str, rank: int) 
         assert named == [(truth.rank, truth.node)], verdict
         assert verdict.culprits[0].category.value in truth.categories, verdict
         assert verdict.status is (Status.SUSPECT if failure in LIVING else Status.FAILED), verdict
+        if failure == "mpi_abort":
+            assert "called MPI_Abort with 42" in verdict.headline
+        check_victims(job, rank)
         check_states(job, failure, rank)
         check_command(job)
 
@@ -82,6 +85,13 @@ def test_a_rank_that_ends_early_is_told_of_while_the_others_run(cluster4: Cluste
         run.await_end()
         assert run.state.state == "completed"
         assert {view.state for view in run.ranks.values()} == {ProcessState.COMPLETED}
+
+
+def check_victims(job: Broken, rank: int) -> None:
+    """Nobody else is named, and who suffered from it is told."""
+    suffered = {one for consequence in job.verdict.consequences for one in consequence.ranks}
+    ended = {view.rank for view in processes_of(job) if view.state in (ProcessState.FAILED, ProcessState.TERMINATED)}
+    assert suffered >= ended - {rank}, job.verdict
 
 
 def check_states(job: Broken, failure: str, rank: int) -> None:

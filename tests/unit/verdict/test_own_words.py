@@ -201,6 +201,22 @@ def test_who_left_early_is_named_when_a_launcher_ends_the_others_for_it() -> Non
     assert not verdict([*asked, left], mpirun(named_it, end=13, code=1, asked=11.8)).culprits
 
 
+def test_the_rank_behind_a_pid_that_a_launcher_names_is_told() -> None:
+    named_it = (10.2, "=   PID 1302 RUNNING AT node1")
+    ended = [rank(one, STEP, end=10.1, signal=9, was_exec_killed=True) for one in (0, 1, 2)]
+    found = verdict([*ended, rank(3, STEP, end=10, signal=11)], mpirun(named_it, end=10.3, code=11))
+    assert named(found) == ["rank_3"]
+    assert "pid 1302 on node1, which the launcher names, is rank 2" in found.remarks
+
+
+def test_the_code_of_an_abort_is_told_where_the_launcher_does_not_say_it_in_the_same_breath() -> None:
+    said = (10.0, "MPI_ABORT was invoked on rank 3 in communicator MPI_COMM_WORLD\nwith errorcode 42.")
+    ended = [rank(one, STEP, end=11, signal=15, asked=10.9) for one in range(3)]
+    found = verdict([*ended, rank(3, STEP, end=10.5, code=42, asked=10.4)], mpirun(said, end=12, code=42))
+    assert (named(found), found.category) == (["rank_3"], Category.MPI_ABORT)
+    assert "called MPI_Abort with 42" in found.headline
+
+
 def test_who_crashes_while_another_exits_may_have_lost_it() -> None:
     crashed, exited = rank(0, STEP, end=10, signal=11), rank(2, STEP, end=10.05, code=1)
     cleaned = [rank(one, STEP, end=10.1, signal=9, was_exec_killed=True) for one in (1, 3)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ranklog_collector.core.verdict.events import ORDERLY, Case
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.launchers import member_of
@@ -39,7 +41,15 @@ def remarks(case: Case, is_early_told: bool = False) -> list[str]:
         _, first, says = min(handled, key=lambda one: one[0])
         who = several([one for _, one, _ in handled], len(case.members))
         found.append(f"{who} printed tracebacks, but ended with 0; {called(first)} {says[:_LAST_WORDS_MAX]} first")
-    return found[:REMARKS_MAX]
+    return [*found, *dict.fromkeys(_named_by_pid(case))][:REMARKS_MAX]
+
+
+def _named_by_pid(case: Case) -> Iterator[str]:
+    """Which ranks a launcher speaks of that knows none."""
+    for sign in case.launcher_signs:
+        member, host = member_of(sign, case), sign.facts.get("host")
+        if member is not None and member.rank is not None and host is not None and "rank" not in sign.facts:
+            yield f"pid {sign.facts.get('pid')} on {host}, which the launcher names, is rank {member.rank}"
 
 
 def quiet(case: Case) -> list[str]:
