@@ -194,7 +194,7 @@ class LogReader:
         if start and read(start, 1) == b"\n" and read(start - 1, 1) != b"\n":
             start += 1  # the end of a line that was yielded without it
         self._reached[number] = start
-        moments = stream.timeline.moments(self._folder.state.clock(stream))
+        moments = self._folder.state.moments(stream)
         try:
             if self._pattern is None:
                 for piece in self._whole(number, pieces(read, start, end, size), is_final):
@@ -241,7 +241,7 @@ class LogReader:
         """From where to where the stream is to be read now."""
         end = max(stream.size, self._size_on_disk(stream)) if is_final else stream.size
         until = self._selection.until_ns
-        moments = stream.timeline.moments(self._folder.state.clock(stream))
+        moments = self._folder.state.moments(stream)
         if until is not None and moments.times and moments.times[-1] > until:
             end = line_start(read, moments.before(until + 1))
         known = self._positions.get(stream.number)
@@ -263,7 +263,7 @@ class LogReader:
         return start, end
 
     def _first_since(self, stream: Stream, read: Read, end: int, since: int) -> int:
-        moments = stream.timeline.moments(self._folder.state.clock(stream))
+        moments = self._folder.state.moments(stream)
         if not moments.times or moments.times[-1] < since:
             return end
         return line_start(read, moments.before(since))

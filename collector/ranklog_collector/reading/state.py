@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ranklog_collector.core import journal
 from ranklog_collector.core.presence import FINAL, NOT_STARTED
 from ranklog_collector.core.processes import Processes
-from ranklog_collector.reading.timeline import NodeClock, Timeline
+from ranklog_collector.reading.timeline import Moments, NodeClock, Timeline
 
 
 @dataclass(slots=True)
@@ -106,6 +106,10 @@ class RunState:
     def clock(self, stream: Stream) -> NodeClock:
         """Of the node that wrote the stream; what came by REST came from none."""
         return self.node(stream.node).clock if stream.node else NodeClock()
+
+    def moments(self, stream: Stream) -> Moments:
+        """When the stream's bytes came; those of a stream that nobody vouches for, after all that is known."""
+        return stream.timeline.moments(self.clock(stream), self.heard)
 
     def node(self, name: str) -> Node:
         """Look a node up, or get to know it."""

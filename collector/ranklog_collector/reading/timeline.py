@@ -46,11 +46,13 @@ class Moments:
 
     positions: array[int]
     times: list[int]
+    otherwise: int = 0
+    """What is told of bytes if there is no sighting at all."""
 
     def of(self, end: int) -> int:
         """When the byte before `end` was first seen; for bytes that no sighting covers, when the last ones were."""
         if not self.times:
-            return 0
+            return self.otherwise
         return self.times[min(bisect_left(self.positions, end), len(self.times) - 1)]
 
     def before(self, time: int) -> int:
@@ -83,7 +85,7 @@ class Timeline:
         for column in (self.positions, self.times, self._corrected):
             del column[keep:]
 
-    def moments(self, clock: NodeClock) -> Moments:
+    def moments(self, clock: NodeClock, otherwise: int = 0) -> Moments:
         """Translate to the collector's clock, never falling: a stream's own order is beyond doubt, clocks are not."""
         if clock.measurements != self._measurements:
             self._corrected, self._measurements = [], clock.measurements
@@ -92,7 +94,7 @@ class Timeline:
         for time in islice(self.times, len(known), None):
             latest = max(latest, clock.correct(time))
             known.append(latest)
-        return Moments(self.positions, known)
+        return Moments(self.positions, known, otherwise)
 
     def last(self, clock: NodeClock) -> int | None:
         """When the last bytes were seen, on the collector's clock."""

@@ -120,6 +120,16 @@ def test_bytes_that_nobody_vouches_for_are_shown_last(run: RunWriter) -> None:
     assert rows_of(run.folder)[-1] == "[0] after the collector was killed"
 
 
+def test_also_if_nothing_of_their_stream_was_vouched_for(tmp_path: Path) -> None:
+    run, (first, second) = job(tmp_path / "r", 2)
+    run.write(first, b"the collector is killed\n", vouch=False)
+    run.write(second, b"early\n", at=1)
+    run.node("n0", event="lost", at=5)
+    assert rows_of(run.folder) == ["[1] early", "[0] the collector is killed"]
+    blocks = list(LogReader(RunFolder(str(run.folder)), Selection()).read())
+    assert [block.time for block in blocks] == [ns(1), ns(5)]
+
+
 def test_a_missing_file_is_told_and_the_others_are_read(run: RunWriter) -> None:
     run.path(2).unlink()
     reader = LogReader(RunFolder(str(run.folder)), Selection())
