@@ -53,6 +53,8 @@ class Presence:
     """notstarted until the first process is known, then running, finalizing, or one of FINAL."""
     state_ns: int = 0
     begun_ns: int = 0
+    is_over: bool = False
+    """Whether nobody else is to be expected, by who has started the job: what has not come will not."""
     _awaited: int = 0
     """A run that had ended goes on: there were so many processes before."""
     _ticked_ns: int | None = None
@@ -196,7 +198,7 @@ class Presence:
             return self.state
         if all(self._is_gone(node, now_ns) for node in self.nodes.values()) and self._has_all(now_ns):
             return self.processes.verdict()
-        has_ended = self.processes.have_ended and self.processes.is_complete
+        has_ended = self.processes.have_ended and (self.is_over or self.processes.is_complete)
         return "finalizing" if has_ended and len(self.processes) > self._awaited else self.state
 
     def _is_gone(self, node: Node, now_ns: int) -> bool:
@@ -204,6 +206,10 @@ class Presence:
 
     def _has_all(self, now_ns: int) -> bool:
         """Whether no other node is to be expected: another rank's node may not have come up yet."""
-        if self.processes.is_complete or any(one.is_launcher and one.ended_ns is not None for one in self.processes):
+        if (
+            self.is_over
+            or self.processes.is_complete
+            or any(one.is_launcher and one.ended_ns is not None for one in self.processes)
+        ):
             return True
         return all(now_ns - node.changed_ns > GONE_NS for node in self.nodes.values())

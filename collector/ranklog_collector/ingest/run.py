@@ -163,6 +163,10 @@ class Run:
         if self._state.presence.state == NOT_STARTED:
             self._record(journal.State("running", time.time_ns()))
 
+    def finish(self) -> None:
+        """The job was started here, and is over: ranks that have not come will not come any more."""
+        self._state.presence.is_over = True
+
     def asked(self, why: str, by: str, time_ns: int) -> None:
         """Put down that the job was asked to end from here."""
         self._record(journal.Asked(why, by, time_ns))

@@ -116,6 +116,8 @@ class Session:
                             endings = await self._around_job(view, nodes.local_address(collector.address), token, plans)
                             if self._job is not None:
                                 await self._unless_hurried(nodes.bring(run))
+                        if not nodes.are_several:
+                            run.finish()
                         ending_s = self._drain_timeout_s if nodes.are_several else ENDED_S
                         await self._unless_hurried(collector.wait_run_ended(order.run_id), ending_s)
             except CollectorError as error:

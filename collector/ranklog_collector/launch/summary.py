@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ranklog_collector.core.ranks import ranks_text
-from ranklog_collector.core.verdict.finding import Status, Verdict
+from ranklog_collector.core.verdict.finding import Category, Status, Verdict
 from ranklog_collector.launch.leftover import leftover
 from ranklog_collector.reading.folder import ReadingError, RunFolder
 from ranklog_collector.reading.losses import losses
@@ -189,7 +189,7 @@ def failure(verdict: Verdict) -> str:
     """Say what went wrong in a line, and what was said last if that does not tell; empty if nothing did."""
     if verdict.status is Status.FINE or (verdict.status is Status.CANCELED and not verdict.culprits):
         return ""
-    if len(verdict.culprits) != 1 or verdict.culprits[0].has_said_why:
+    if len(verdict.culprits) != 1 or verdict.culprits[0].has_said_why or verdict.category is Category.NOT_STARTED:
         return verdict.headline
     last = verdict.culprits[0].last_words
     return verdict.headline + (f"; its last line: {last[-1].text}" if last else "; it said nothing")

@@ -362,6 +362,20 @@ def test_a_rank_that_nobody_has_seen_has_not_started_and_the_process_files_say_s
     check_that_all_agree(job)
 
 
+def test_a_job_that_is_over_ends_although_a_rank_never_started() -> None:
+    job = Job()
+    job.joins("0")
+    job.starts("0", "0-a", rank=0, world_size=2)
+    job.ends("0", "0-a", exit_code=1)
+    job.leaves("0")
+    job.passes(5)
+    assert job.state == "running"
+    job.presence.is_over = True
+    job.passes(1)
+    assert (job.state, job.states) == ("failed", {"rank_0": "Failed", "rank_1": "NotStarted"})
+    check_that_all_agree(job)
+
+
 def test_a_rank_that_a_restart_has_not_brought_back_yet_has_not_started_again(job: Job) -> None:
     job.ends("1", "1-a", exit_code=1)
     job.ends("0", "0-a", signal=15)

@@ -160,7 +160,7 @@ def test_a_rank_that_has_not_started_is_suspect_once_the_others_have_waited_long
     assert found.status is status
     if status is Status.SUSPECT:
         assert named(found) == ["rank_2", "rank_3"]
-        words = "ranks 2-3 of 4 have not started; ranks 0-1 wait for them for 28.8 s, saying nothing"
+        words = "ranks 2-3 of 4 have not started; ranks 0-1 have waited for them for 28.8 s, saying nothing"
         assert found.headline == words
 
 

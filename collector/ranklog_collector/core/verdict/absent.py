@@ -22,7 +22,7 @@ def never_started(case: Case, at_ns: int | None = None) -> Verdict | None:
     If the others have done any step, the absent are not needed, or only not recorded.
     """
     absent = [one for one in case.members if one.state == "NotStarted"]
-    present = [one for one in case.members if one.state != "NotStarted"]
+    present = [one for one in case.members if one.state != "NotStarted" and one.rank is not None]
     if not absent or not present or any(one.step is not None for one in present):
         return None
     waited = None if at_ns is None else min(at_ns - _last_ns(one) for one in present)
@@ -44,7 +44,10 @@ def _headline(case: Case, absent: Sequence[Member], present: Sequence[Member], w
     of = f" of {case.evidence.world_size}" if case.evidence.world_size else ""
     are_many, do_many = len(absent) > 1, len(present) > 1
     if case.evidence.is_live:
-        verb, waiting = "have not started" if are_many else "has not started", "wait" if do_many else "waits"
+        verb, waiting = (
+            "have not started" if are_many else "has not started",
+            "have waited" if do_many else "has waited",
+        )
     else:
         verb, waiting = "never started", "waited"
     how_long = "" if waited is None else f" for {span_text(waited)}, saying nothing"
