@@ -115,6 +115,11 @@ def test_most_that_have_ended_are_no_suspects() -> None:
     assert found.status is Status.FINE
 
 
+def test_who_ended_just_before_most_of_the_others_is_no_suspect() -> None:
+    ended = [speaking(one, 9, end=26.9 + one / 10, code=0) for one in (0, 1, 3)]
+    assert live([*ended, speaking(2, 29)]).status is Status.FINE
+
+
 def test_a_launcher_that_does_not_end_is_named() -> None:
     found = live([speaking(one, 9, end=10, code=0) for one in range(4)], launcher=mpirun((1, "x")))
     assert (named(found), found.category) == (["launcher_900"], Category.LAUNCHER_HANG)

@@ -70,7 +70,7 @@ def _ended_early(case: Case) -> Verdict | None:
     now = case.evidence.now_ns
     done = [one for one in case.completed if one.ended is not None and now - one.ended.latest_ns > EARLY_NS]
     running = [one for one in case.running if one.state == "Running"]
-    if not done or not running or 2 * len(done) >= len(case.members):
+    if not done or not running or 2 * len(case.completed) >= len(case.members):
         return None
     return _early(case, done, f"; {several(running)} still run{'s' if len(running) == 1 else ''}")
 
