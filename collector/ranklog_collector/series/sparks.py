@@ -13,7 +13,7 @@ from ranklog_collector.series.selection import own_run, writers
 from ranklog_collector.series.shapes import Floats
 
 _QUERY = """
-    SELECT counts.number AS metric, CAST(n * ? AS HUGEINT) // counts.count AS part, avg(value) AS mean
+    SELECT counts.number AS metric, CAST(n * counts.parts AS HUGEINT) // counts.count AS part, avg(value) AS mean
     FROM {source} AS points JOIN counts ON points.stream = counts.stream AND points.key = counts.key
     WHERE run = ? AND isfinite(value) GROUP BY 1, 2"""
 
@@ -40,14 +40,14 @@ def sparks(folder: RunFolder, parts: int, run: str | None = None, resources: boo
             "stream": np.array([stream for stream, _, _ in counts], np.int64),
             "key": strings([key for _, key, _ in counts]),
             "count": np.array([count for _, _, count in counts], np.int64),
+            "parts": np.array([lengths[key] for _, key, _ in counts], np.int64),
             "number": np.array([numbers[key] for _, key, _ in counts], np.int64),
         }
         answer = {key: np.full(length, np.nan) for key, length in lengths.items()}
         if counts:
             since = dict.fromkeys({stream for stream, _, _ in counts}, 0)
             with points.registered(counts=relation):
-                rows = points.query(since, lambda source: _QUERY.format(source=source), parts, own)
+                rows = points.query(since, lambda source: _QUERY.format(source=source), own)
             for metric, part, mean in zip(*(rows[name].tolist() for name in ("metric", "part", "mean")), strict=True):
-                spark = answer[keys[metric]]
-                spark[int(part) * len(spark) // parts] = mean
+                answer[keys[metric]][int(part)] = mean
     return answer

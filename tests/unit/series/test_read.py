@@ -13,6 +13,7 @@ from ranklog_collector.series import points
 from ranklog_collector.series.read import UnknownMetricError, aggregate, catalog, facts, records, series
 from ranklog_collector.series.seal import seal
 from ranklog_collector.series.shapes import Aggregate
+from ranklog_collector.series.sparks import sparks
 from tests.support.run_writer import ns
 from tests.unit.series.conftest import Job
 
@@ -30,6 +31,17 @@ def test_the_catalog_tells_what_there_is(job: Job) -> None:
     assert (loss.key, loss.kind, loss.count, loss.processes, loss.ranks) == ("loss", "scalar", 6, 2, [0, 1])
     assert (loss.first_step, loss.last_step, loss.last, loss.min, loss.max, loss.mean) == (0, 2, 3.0, 0.0, 3.0, 1.5)
     assert (name.last, name.min, name.mean, name.description) == ("adam", None, None, "of the optimizer")
+
+
+@pytest.mark.parametrize("count", [1, 3, 20, 24, 25, 100])
+def test_how_a_metric_went_has_no_gaps_and_no_more_parts_than_points(job: Job, count: int) -> None:
+    process = job.rank(0)
+    for step in range(count):
+        job.log(process, at=step, k="x", v=float(step), s=step)
+    went = sparks(job.open(), 24)["x"]
+    assert len(went) == min(24, count)
+    assert np.all(np.diff(went) > 0)
+    assert went.mean() == pytest.approx((count - 1) / 2, rel=0.1)
 
 
 def test_nan_is_counted_and_poisons_nothing(job: Job) -> None:
