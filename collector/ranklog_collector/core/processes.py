@@ -18,6 +18,8 @@ _NUMBER_MAX = 1 << 63
 _SIGKILL = 9
 _ORDERLY = (1, 2, 15)  # HUP, INT, TERM: somebody wanted it to end
 _MPI = ("openmpi", "mpich", "pmix")
+_TOGETHER = ("torchrun", "slurm")
+"""These start all ranks again when one has failed."""
 _LATE_NS = 5_000_000
 """A signal that `exec` gets so long after its process has ended was sent since that has ended."""
 
@@ -221,10 +223,14 @@ class Processes:
     def absent(self) -> list[Absent]:
         """Ranks that the last life of the job has, by what its launcher told, and of which nobody has heard yet."""
         world_size = self.world_size or 0
-        present = {one.rank for one in self.current} if world_size <= RANKS_MAX else set()
+        if world_size > RANKS_MAX:
+            return []
+        # Who starts ranks again one by one, as Kubernetes does, leaves alone those that have ended well.
+        are_together = any(one.record.get("launcher") in _TOGETHER for one in self.current)
+        present = {one.rank for one in (self.current if are_together else self.own)}
         return [
             Absent(rank, *self._name_of(f"rank_{rank}", self._names[f"rank_{rank}"] + 1))
-            for rank in range(world_size if world_size <= RANKS_MAX else 0)
+            for rank in range(world_size)
             if rank not in present
         ]
 
@@ -275,7 +281,10 @@ class Processes:
         ends = self._ends[process.life]
         if self._had_launcher_asked(process) or ends.are_at_once:
             return False
-        return ends.may_be_first(process.ended_ns or 0, process.error_ns, process.is_struck)
+        if not ends.may_be_first(process.ended_ns or 0, process.error_ns, process.is_struck):
+            return False
+        # Launchers that lose a node kill all groups of processes that they have left.
+        return not (process.was_exec_killed and any(one.lost for one in self.current))
 
     def _is_echo(self, process: Process) -> bool:
         """Whether a launcher ends with 128 and a signal, got none itself, and one of its ranks has failed.
