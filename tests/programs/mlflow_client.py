@@ -1,16 +1,27 @@
 """Logs by an unmodified MLflow client all that its users log, and prints as JSON what the client reads back.
 
-Arguments: the tracking URI. Without numpy, images and tables are left out, as mlflow-skinny has them.
+Arguments: the tracking URI. Where pandas is not installed, as beside mlflow-skinny, tables and datasets are left out.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import mlflow
+import numpy as np
 from mlflow.entities import Metric, Param, RunTag, ViewType
+from PIL import Image
+
+mpl.use("agg")
+from matplotlib import pyplot as plt
+
+IMAGE = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 
 
 def main(uri: str) -> None:
@@ -44,25 +55,38 @@ def log(run_id: str) -> None:
     mlflow.log_dict({"a": [1, 2]}, "config.json")
     client = mlflow.MlflowClient()
     client.log_batch(run_id, [Metric("batch", n, n, n) for n in range(2500)], [Param("p", "1")], [RunTag("t", "1")])
-    if "numpy" in sys.modules:
-        log_images()
+    log_as_the_article()
+    log_images()
+    if find_spec("pandas"):
+        log_tables()
+
+
+def log_as_the_article() -> None:
+    """The calls that Azure ML's article shows, as they are there."""
+    mlflow.log_metric("my_metric", 1)
+    mlflow.log_metric("my_boolean", 0)
+    for value in (1, 2, 3, 4):
+        mlflow.log_metric("sample_metric", value)
+    mlflow.log_text("foo", "my_string")
 
 
 def log_images() -> None:
-    import matplotlib as mpl
-    import numpy as np
-    import pandas as pd
-    from PIL import Image
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    mlflow.log_image(np.zeros((4, 4, 3), dtype=np.uint8), "array.png")
-    mlflow.log_image(Image.new("RGB", (4, 4)), "pil.png")
+    mlflow.log_image(IMAGE, "array.png")
+    mlflow.log_image(Image.fromarray(IMAGE), "pil.png")
     mlflow.log_image(np.zeros((4, 4), dtype=np.uint8), key="grid", step=2)
     figure, axes = plt.subplots()
     axes.plot([1, 2, 3])
     mlflow.log_figure(figure, "figures/plot.png")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file.png")
+        Image.fromarray(IMAGE).save(path)
+        mlflow.log_artifact(str(path))
+        mlflow.log_artifacts(folder, "whole/folder")
+
+
+def log_tables() -> None:
+    import pandas as pd
+
     table = pd.DataFrame({"x": [1, 2], "y": ["a", "b"]})
     mlflow.log_table(table, "table.json")
     mlflow.log_table(table, "table.json")
@@ -93,6 +117,14 @@ def read(experiment_id: str, run_id: str) -> dict[str, Any]:
         "batch": len(client.get_metric_history(run_id, "batch")),
         "files": sorted(files(client, run_id, "")),
         "text": mlflow.artifacts.load_text(f"runs:/{run_id}/texts/hello.txt"),
+        "string": mlflow.artifacts.load_text(f"runs:/{run_id}/my_string"),
+        "config": mlflow.artifacts.load_dict(f"runs:/{run_id}/config.json"),
+        "images": {
+            path: bool((np.asarray(mlflow.artifacts.load_image(f"runs:/{run_id}/{path}")) == IMAGE).all())
+            for path in ("array.png", "pil.png", "file.png", "whole/folder/file.png")
+        },
+        "figure": mlflow.artifacts.load_image(f"runs:/{run_id}/figures/plot.png").size,
+        "sample": [metric.value for metric in client.get_metric_history(run_id, "sample_metric")],
         "datasets": [one.dataset.name for one in run.inputs.dataset_inputs],
         "found": names,
         "without": without,
@@ -113,6 +145,4 @@ def files(client: mlflow.MlflowClient, run_id: str, folder: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2 and sys.argv[2] == "all":
-        import numpy  # noqa: F401
     main(sys.argv[1])
