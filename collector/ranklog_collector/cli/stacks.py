@@ -104,13 +104,12 @@ def _local(folder: RunFolder, request: StackRequest, is_stored: bool) -> Json:
 
 def _asked(folder: RunFolder, request: StackRequest) -> StackSet:
     """Ask, and wait for the answer, or for as much of it as comes in time."""
-    living = [
-        one.rank
-        for one in processes(folder.state)
-        if one.state is ProcessState.RUNNING and one.role != "launcher" and request.includes(one.rank)
-    ]
-    if not living:
-        raise NotThereError(f"no process of run {folder.run_id} that is meant is running; --stored shows older stacks")
+    meant = [one for one in processes(folder.state) if one.role != "launcher" and request.includes(one.rank)]
+    if not any(one.state is ProcessState.RUNNING for one in meant):
+        who = "no process" if request.ranks is None else "none of these ranks"
+        is_lost = any(one.state is ProcessState.LOST for one in meant)
+        why = "can be asked: their nodes are lost" if is_lost else "is running"
+        raise NotThereError(f"{who} of run {folder.run_id} {why}; --stored shows older stacks, ranklog ps who there is")
     ask(folder, request)
     deadline_s = time.monotonic() + request.timeout_s + SLACK_S
     taken_by_s = time.monotonic() + TAKEN_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import zipfile
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 from ranklog_collector.cli.logs import logs
 from ranklog_collector.cli.output import Column, print_table
 from ranklog_collector.cli.read import download, files, ps, rebuild, runs, verify
+from ranklog_collector.cli.stacks import stacks
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.rebuild import rebuild as rebuild_folder
 from tests.support.run_writer import RunWriter
@@ -280,6 +282,20 @@ def test_names_from_the_job_reach_no_terminal_as_they_are(tmp_path: Path, invoke
     assert not {"\x7f", "\x9b"} & set(said)
     table = "".join(invoke(command, "r2").output for command in (ps, files, verify))
     assert "\u202e" not in table
+
+
+def test_why_nobody_can_be_asked_for_stacks_is_told(tmp_path: Path, invoke: Invoke) -> None:
+    run = RunWriter(tmp_path / "runs/mnist/r2", run_id="r2", experiment="mnist")
+    run.node("n0", "10.0.0.1")
+    run.rank(0)
+    with (run.folder / ".ranklog/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = invoke(stacks, "r2", "--rank", "7")
+        assert result.stderr.startswith("ranklog: none of these ranks of run r2 is running; --stored shows older")
+        run.lose(0)
+        result = invoke(stacks, "r2")
+        assert result.stderr.startswith("ranklog: no process of run r2 can be asked: their nodes are lost; --stored")
+    assert result.exit_code == 1
 
 
 # ---- tables on a terminal -------------------------------------------------------------------------------------------
