@@ -185,7 +185,8 @@ def test_nothing_in_a_folder_leads_out_of_it(tmp_path: Path, path: str) -> None:
 
 
 def test_what_is_no_run_folder_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(ReadingError, match=r"is no run folder: it has no \.ranklog/journal/events\.jsonl; .*`ranklog import .*`"):
+    said = r"is no run folder: it has no \.ranklog/journal/events\.jsonl; .*`ranklog import .*`"
+    with pytest.raises(ReadingError, match=said):
         RunFolder(str(tmp_path))
 
 
