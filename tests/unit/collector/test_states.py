@@ -503,6 +503,14 @@ def test_a_rank_that_is_killed_with_its_group_or_after_it_was_asked_was_not_firs
     assert job.states == {"rank_0": "Failed", "rank_1": "Terminated"}
 
 
+def test_a_rank_that_is_killed_with_its_group_since_a_node_was_lost_has_not_failed(job: Job) -> None:
+    job.ends("0", "0-a", signal=9, asked_signal=None, asked_ns=None)
+    assert job.states == {"rank_0": "Failed", "rank_1": "Running"}
+    job.passes(4, "0")
+    assert job.states == {"rank_0": "Terminated", "rank_1": "Lost"}
+    check_that_all_agree(job)
+
+
 def test_a_rank_that_is_killed_long_after_another_has_failed_was_not_first(job: Job) -> None:
     job.ends("0", "0-a", exit_code=1)
     job.passes(2, "0", "1")
