@@ -53,13 +53,13 @@ def runs(root: str | None, as_json: bool) -> None:
         return
     columns = [
         Column("RUN"),
-        Column("EXPERIMENT", 4),
+        Column("EXPERIMENT", 6),
         Column("STATE"),
-        Column("STARTED", 1),
-        Column("TIME", 2, is_right=True),
-        Column("NODES", 3, is_right=True),
-        Column("PROCESSES", 5, is_right=True),
-        Column("FAILED", 6, is_right=True),
+        Column("STARTED", 3),
+        Column("TIME", 4, is_right=True),
+        Column("NODES", 5, is_right=True),
+        Column("PROCESSES", 2, is_right=True),
+        Column("FAILED", 1, is_right=True),
     ]
     print_table(columns, [show.run_row(one) for one in found])
 
