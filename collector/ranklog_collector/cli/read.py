@@ -55,10 +55,10 @@ def runs(root: str | None, as_json: bool) -> None:
         Column("RUN"),
         Column("EXPERIMENT", 6),
         Column("STATE"),
-        Column("STARTED", 3),
+        Column("STARTED", 2),
         Column("TIME", 4, is_right=True),
         Column("NODES", 5, is_right=True),
-        Column("PROCESSES", 2, is_right=True),
+        Column("PROCESSES", 3, is_right=True),
         Column("FAILED", 1, is_right=True),
     ]
     print_table(columns, [show.run_row(one) for one in found])
