@@ -65,10 +65,10 @@ def load_rules(text: str, presets: Mapping[str, Any]) -> Rules:
     return Rules(rules, _presets(loaded, presets))
 
 
-def compiled(pattern: str) -> Any:
-    """Compile a regular expression for bytes. Raises RulesError."""
+def compiled(pattern: str, memory_bytes: int = _MEMORY_BYTES) -> Any:
+    """Compile a regular expression for bytes. With too little memory it is slow. Raises RulesError."""
     try:
-        return _compiled(pattern)
+        return _compiled(pattern, memory_bytes)
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else error
         raise RulesError(f"{pattern[:_SHOWN_MAX]!r} is no regular expression of RE2: {reason}") from error
@@ -76,23 +76,23 @@ def compiled(pattern: str) -> Any:
 
 def one_of(patterns: list[str]) -> Any:
     """Compile several of which it is to be told which ones a line matches."""
-    found = re2.Set.SearchSet(_options())
+    found = re2.Set.SearchSet(_options(_MEMORY_BYTES))
     for pattern in patterns:
         found.Add(pattern)
     found.Compile()
     return found
 
 
-def _options() -> Any:
+def _options(memory_bytes: int) -> Any:
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = _MEMORY_BYTES
+    options.max_mem = memory_bytes
     return options
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
-    return re2.compile(pattern, _options())
+def _compiled(pattern: str, memory_bytes: int) -> Any:
+    return re2.compile(pattern, _options(memory_bytes))
 
 
 def _presets(loaded: dict[str, Any], known: Mapping[str, Any]) -> tuple[str, ...] | str:

@@ -369,9 +369,7 @@ def test_a_single_process_that_fails_is_named() -> None:
 def test_a_process_that_is_alone_has_nobody_else_to_blame() -> None:
     error = RAISED.format(error="ConnectionRefusedError: [Errno 111] Connection refused")
     found = verdict([process("process_77", (1, error), end=1.1, code=1, role="process", pid=77)], world_size=None)
-    assert found.headline.startswith(
-        "process 77 raised ConnectionRefusedError: [Errno 111] Connection refused"
-    )
+    assert found.headline.startswith("process 77 raised ConnectionRefusedError: [Errno 111] Connection refused")
     assert (found.status, found.category) == (Status.FAILED, Category.EXCEPTION)
 
 

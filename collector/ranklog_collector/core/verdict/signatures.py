@@ -19,6 +19,9 @@ from ranklog_collector.core.verdict.finding import Category
 SIGNATURES_MAX = 512
 LINE_BYTES_MAX = 4096
 """Of a line no more is looked at."""
+MEMORY_BYTES = 160 << 20
+"""For all patterns as one. A traceback brings it into many states; with half of this 100 signatures take 100 times as
+long. It is not used before it is needed."""
 _GROUP = re.compile(r"\(\?P<\w+>")
 _FIELD = re.compile(r"\{(\w+)\}")
 
@@ -81,7 +84,7 @@ class Catalogue:
             self._patterns = [compiled(one.pattern) for one in signatures]
             self._set = one_of([one.pattern for one in signatures])
             anything = "|".join(f"(?:{_GROUP.sub('(?:', one.pattern)})" for one in signatures)
-            self._anything = compiled(f"(?m:{anything})") if signatures else None
+            self._anything = compiled(f"(?m:{anything})", MEMORY_BYTES) if signatures else None
         except RulesError as error:
             raise SignatureError(str(error)) from error
 
