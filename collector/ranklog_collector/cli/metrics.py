@@ -140,9 +140,13 @@ def _catalog(options: Options, folder: RunFolder, child: str) -> None:
     if not found:
         say("nothing has been logged yet" if not options.resources else "nothing has been logged or observed yet")
     if said.lost:
-        say(f"note: {said.lost} lines of points could not be written where they were logged; they are lost")
+        say(f"note: {_lines(said.lost)} of points could not be written where they were logged; they are lost")
     if said.damaged:
-        say(f"note: {said.damaged} lines of points are damaged and were skipped")
+        say(f"note: of points {_lines(said.damaged)} damaged, and skipped or read in part")
+
+
+def _lines(count: int) -> str:
+    return f"{count} line{'s' if count != 1 else ''}"
 
 
 def _catalog_row(one: Metric, line: str) -> list[str]:

@@ -26,7 +26,8 @@ def losses(state: RunState) -> tuple[list[str], list[str]]:
     if unfinished := _unfinished(state):
         notes.append(f"{unfinished} segments were never finished: their sources may hold more")
     if state.stray:
-        problems.append(f"{state.stray} lines of the journal make no sense: it is damaged")
+        lines = "1 line of the journal makes" if state.stray == 1 else f"{state.stray} lines of the journal make"
+        problems.append(f"{lines} no sense: it is damaged")
     return problems, notes
 
 

@@ -34,7 +34,7 @@ def rebuild(folder: RunFolder) -> dict[str, bool]:
             f"a collector is writing {folder.path}: it keeps the derived files right by itself"
         ) from error
     except StoreError as error:
-        raise ReadingError(str(error)) from error
+        raise ReadingError(f"{folder.path} cannot be made again: {error}") from error
     finally:
         durability.close()
 

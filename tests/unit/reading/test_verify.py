@@ -155,13 +155,13 @@ def test_a_node_that_left_with_bytes_or_is_lost_is_told(run: RunWriter) -> None:
 
 def test_a_damaged_journal_is_a_problem(run: RunWriter) -> None:
     run.log(journal.Mark(77, 1, 1))
-    assert report_of(run).problems == ["1 lines of the journal make no sense: it is damaged"]
+    assert report_of(run).problems == ["1 line of the journal makes no sense: it is damaged"]
 
 
 def test_a_line_of_the_journal_that_cannot_be_read_is_a_problem(run: RunWriter) -> None:
     lines = run.journal_path.read_bytes().splitlines(keepends=True)
     run.journal_path.write_bytes(b"".join([*lines[:-1], b"<garbage>\n", lines[-1]]))
-    assert "1 lines of the journal make no sense: it is damaged" in report_of(run).problems
+    assert "1 line of the journal makes no sense: it is damaged" in report_of(run).problems
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\xff garbage\n\nmore\n"])
