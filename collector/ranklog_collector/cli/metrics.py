@@ -142,7 +142,7 @@ def _catalog(options: Options, folder: RunFolder, child: str) -> None:
     if said.lost:
         say(f"note: {_lines(said.lost)} of points could not be written where they were logged; they are lost")
     if said.damaged:
-        say(f"note: of points {_lines(said.damaged)} damaged, and skipped or read in part")
+        say(f"note: {_lines(said.damaged)} of points damaged, and skipped or read in part")
 
 
 def _lines(count: int) -> str:
