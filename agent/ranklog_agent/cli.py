@@ -133,6 +133,7 @@ def _config(options: Mapping[str, Any]) -> Config:
         spool=os.path.abspath(options["spool_folder"] or spool.default_folder(os.environ, run_id)),
         node_id=options["node_id"] or hostname,
         hostname=hostname,
+        node_names=_names(hostname, options["node_id"]),
         node_ip=options["node_ip"] or identity.setting(os.environ, "RANKLOG_NODE_IP"),
         rules=[
             *options["rules"],
@@ -155,6 +156,12 @@ def _config(options: Mapping[str, Any]) -> Config:
         drain_timeout_s=options["drain_timeout"],
         sample_s=options["sample"],
     )
+
+
+def _names(hostname: str, node_id: str | None) -> frozenset[str]:
+    """What a launcher may call this node."""
+    names = (hostname, hostname.partition(".")[0], node_id, os.environ.get("SLURMD_NODENAME"))
+    return frozenset(name for name in names if name)
 
 
 def _globs(values: tuple[str, ...], mode: Mode, folder: str = "logs") -> list[Rule]:

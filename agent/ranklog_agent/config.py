@@ -27,6 +27,8 @@ class Config:
     spool: str
     node_id: str
     hostname: str
+    node_names: frozenset[str] = frozenset()
+    """What launchers may call this node in the names of files."""
     node_ip: str | None = None
     """None: the address from which the collector is reached."""
     rules: list[Rule] = field(default_factory=list)

@@ -58,7 +58,7 @@ class Mirror:
         self.jobs = Jobs(config.spool, config.hostname, self._settled.keys, config.start)
         self._engine = Engine(self.files, lambda: uuid.uuid4().hex[:16])
         self._tracking = self._engine.tracking
-        self._rules = Rules(config.rules)
+        self._rules = Rules(config.rules, config.node_names)
         self._spool_streams = spool.streams_folder(config.spool)
         self._ownerless: dict[str, set[str]] = {}
         """Files of the spool, by the key of a process of which there is no record yet, or another host's."""

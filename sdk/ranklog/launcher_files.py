@@ -30,3 +30,8 @@ PRESETS: dict[str, list[tuple[str, str]]] = {
     ],
 }
 """Layout of each launcher's files below a folder: (glob, regular expression)."""
+BY_NODE = frozenset(("slurm",))
+"""Whose nodes write the files of their ranks: where all see the same folder, each agent takes those of its own.
+
+MPICH's head writes those of all.
+"""

@@ -7,10 +7,11 @@ A rule is a glob with, perhaps, a regular expression over the path. The presets 
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from enum import Enum
 
-from ranklog.launcher_files import PRESETS
+from ranklog.launcher_files import BY_NODE, PRESETS
 from ranklog_agent.core.facts import StreamName, spelled
 
 _GLOB_PART = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]*\]")
@@ -28,13 +29,15 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Files to mirror. `pattern` is absolute; `names` has named groups rank, local_rank, attempt, stream, name."""
+    """Files to mirror. `pattern` is absolute; `names` has groups rank, local_rank, attempt, stream, name, node."""
 
     pattern: str
     names: re.Pattern[str] | None = None
     mode: Mode = Mode.TAIL
     folder: str = "logs"
     """Where in the run folder files go that belong to no rank."""
+    is_by_node: bool = False
+    """Whether each node writes its own files, so that those of another node are that one's business."""
 
     @property
     def has_wildcard(self) -> bool:
@@ -89,10 +92,11 @@ def glob_regex(pattern: str) -> re.Pattern[str]:
 
 
 class Rules:
-    """All rules of an agent; the first that fits a path decides."""
+    """All rules of an agent, whose node has some `names`; the first that fits a path decides."""
 
-    def __init__(self, rules: list[Rule]) -> None:
+    def __init__(self, rules: list[Rule], names: Set[str] = frozenset()) -> None:
         self._rules = [(rule, glob_regex(rule.pattern)) for rule in rules]
+        self._names = names
 
     @property
     def all(self) -> list[Rule]:
@@ -104,8 +108,11 @@ class Rules:
         for rule, regex in self._rules:
             if regex.fullmatch(path):
                 found = rule.names.search(path) if rule.names else None
+                groups = found.groupdict() if found else {}
+                if rule.is_by_node and groups.get("node") not in (None, *self._names):
+                    return None
                 if rule.names is None or found is not None:
-                    return _match(rule, path, found.groupdict() if found else {})
+                    return _match(rule, path, groups)
         return None
 
 
@@ -126,4 +133,7 @@ def _number(text: str | None) -> int | None:
 
 def preset(name: str, folder: str) -> list[Rule]:
     """The rules for the files that a launcher leaves below `folder`. Raises KeyError for an unknown name."""
-    return [Rule(f"{folder.rstrip('/')}/{glob}", re.compile(names)) for glob, names in PRESETS[name]]
+    return [
+        Rule(f"{folder.rstrip('/')}/{glob}", re.compile(names), is_by_node=name in BY_NODE)
+        for glob, names in PRESETS[name]
+    ]

@@ -45,9 +45,16 @@ def test_globs(pattern: str, path: str, fits: bool) -> None:
 def test_presets_read_ranks_out_of_paths(
     launcher: str, path: str, role: str, rank: int | None, local_rank: int | None, attempt: int
 ) -> None:
-    match = Rules(preset(launcher, "/l")).match(path)
+    match = Rules(preset(launcher, "/l"), {"node0"}).match(path)
     assert match is not None
     assert (match.role, match.rank, match.local_rank, match.attempt) == (role, rank, local_rank, attempt)
+
+
+def test_files_that_another_nodes_tasks_write_into_a_shared_folder_are_that_ones_business() -> None:
+    rules = Rules(preset("slurm", "/l"), {"node0"})
+    assert rules.match("/l/20_5_node1.out") is None
+    assert rules.match("/l/slurm-20.out") is not None
+    assert Rules(preset("mpich", "/l"), {"node0"}).match("/l/out.5.node1") is not None, "the head writes all"
 
 
 @pytest.mark.parametrize(
