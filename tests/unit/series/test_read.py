@@ -33,7 +33,7 @@ def test_the_catalog_tells_what_there_is(job: Job) -> None:
     assert (name.last, name.min, name.mean, name.description) == ("adam", None, None, "of the optimizer")
 
 
-@pytest.mark.parametrize("count", [1, 3, 20, 24, 25, 100])
+@pytest.mark.parametrize("count", [1, 20, 100])
 def test_how_a_metric_went_has_no_gaps_and_no_more_parts_than_points(job: Job, count: int) -> None:
     process = job.rank(0)
     for step in range(count):
