@@ -8,7 +8,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+from ranklog_collector.core.verdict.finding import Category
+from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.processes import processes
+from ranklog_collector.verdict import judge
 from tests.support import programs
 from tests.support.pipeline import wait_until
 from tests.support.ranklog_run import CTRL_C, LiveRun, command, environment, is_alive, python
@@ -72,10 +75,21 @@ def test_terminate_is_passed_on_and_told_by_the_exit_code(tmp_path: Path) -> Non
 
 
 def test_what_timeout_sends_to_us_and_to_our_group_reaches_the_job_once(tmp_path: Path) -> None:
-    words = ["timeout", "4", *command("--", *PATIENT, "600")]
-    done = subprocess.run(words, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False, timeout=120)
-    assert done.returncode == 124
+    for seconds in ("4", "16", "64"):  # a busy machine may not have started the job by then
+        root = tmp_path / seconds
+        root.mkdir()
+        words = ["timeout", seconds, *command("--", *PATIENT, "600")]
+        done = subprocess.run(words, cwd=root, env=environment(root), capture_output=True, check=False, timeout=120)
+        assert done.returncode == 124
+        if b"ready" in done.stdout:
+            break
     assert done.stdout.count(b"got SIGTERM") == 1
+    (journal,) = (root / "runs").glob("*/*/.ranklog")
+    folder = RunFolder(str(journal.parent))
+    verdict = judge(folder)
+    assert (folder.state.state, verdict.category) == ("failed", Category.TIME_LIMIT)
+    assert f"reached its time limit (timeout {seconds})" in verdict.headline
+    assert verdict.quotes[0].path == "overall/execution.txt"
 
 
 def test_signals_that_are_none_of_our_business_are_the_jobs(tmp_path: Path) -> None:

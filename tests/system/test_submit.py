@@ -210,6 +210,8 @@ def test_one_that_is_killed_while_it_ends_is_canceled_too(
 def test_a_job_may_not_run_for_longer_than_is_said(experiment: Experiment) -> None:
     run = experiment.submit(config(experiment, "hang", seconds_max=2))
     assert run.wait_for_completion()["status"] == "Canceled"
+    said = str(run._source.verdict(run.id)["headline"])
+    assert said.startswith("the job reached its time limit (--max-duration 2) at ")
 
 
 def test_the_run_does_not_need_who_has_submitted_it(experiment: Experiment, tmp_path: Path) -> None:

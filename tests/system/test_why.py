@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ranklog_collector.reading.processes import processes
 from tests.support.pipeline import wait_until
 from tests.support.ranklog_run import PATIENCE_S, LiveRun, Result, environment, python, ranklog_run
 
@@ -34,6 +35,8 @@ if rank == 1:
         os.abort()
     if mode == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "terminate":
+        os.kill(os.getpid(), signal.SIGTERM)
     if mode == "exit3":
         sys.exit(3)
     if mode == "memory":
@@ -49,6 +52,7 @@ ENDINGS = {
     "segv": ("crash", "crashed by SIGSEGV"),
     "abort": ("crash", "crashed by SIGABRT"),
     "kill": ("killed", "was killed by SIGKILL"),
+    "terminate": ("killed", "was killed by SIGTERM"),
     "exit3": ("exit-code", "exited with code 3"),
     "memory": ("out-of-memory", "could not allocate memory"),
     "full": ("disk-full", "found the disk full"),
@@ -76,6 +80,8 @@ def test_the_rank_that_failed_is_named_with_what_it_did(tmp_path: Path, mode: st
     victims = {rank for one in found["consequences"] for rank in one["ranks"]}
     assert victims == {0, 2}
     assert found["headline"].partition(" at ")[0] in " ".join(result.err.split())
+    states = [view.state.value for view in processes(result.run.state)]
+    assert (result.run.state.state, states) == ("failed", ["Terminated", "Failed", "Terminated"])
 
 
 def test_a_module_that_no_rank_has_is_nobodys_fault(tmp_path: Path) -> None:
@@ -94,6 +100,10 @@ def test_a_rank_that_leaves_early_is_told_of_while_the_others_run(tmp_path: Path
         found = why(folder)
         assert (found["status"], [one["name"] for one in found["culprits"]]) == ("suspect", ["rank_1"])
         run.wait_for("rank 1 has ended with 0 while 2 others run")
+        account = folder / "overall/execution.txt"
+        told = "warning: rank_1 on node"
+        wait_until(lambda: told in account.read_text(), "the account of the run tells of it", PATIENCE_S)
+        assert "has ended with 0, while 2 others (ranks 0,2) go on" in account.read_text()
         run.send(2)
         result = run.end()
     found = why(result.folder)

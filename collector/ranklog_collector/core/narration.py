@@ -128,7 +128,9 @@ class Narrator:
             return "all processes have ended; the last bytes are coming in"
         if entry.state == "running":
             return "the run is running"
-        return _ENDS.get(entry.state)
+        absent = [one.rank for one in self.presence.processes.absent] if entry.state in _ENDS else []
+        never = f"; rank{'s' if len(absent) > 1 else ''} {ranks_text(absent)} never started" if absent else ""
+        return _ENDS[entry.state] + never if entry.state in _ENDS else None
 
     def _others(self) -> str:
         running = [one for one in self.presence.processes.current if one.ended_ns is None]

@@ -288,3 +288,23 @@ def test_the_life_of_a_run_in_plain_words(job: Job) -> None:
         "node node0 (10.0.0.1) has left (ended, 5 bytes undelivered)",
         "the run has failed",
     ]
+
+
+def test_the_life_of_a_run_tells_of_time_limits_early_ends_and_ranks_that_never_came(job: Job) -> None:
+    for rank in (0, 1, 2):
+        job.start("node0", f"{rank}-1", pid=rank, rank=rank, world_size=5)
+    job.end("node0", "1-1", exit_code=0)
+    job.tell(journal.Process("node0", "1-1", "early", T0))
+    job.tell(journal.Asked(journal.TIME_LIMIT, "--max-duration 60", T0))
+    job.end("node0", "0-1", signal=15)
+    job.end("node0", "2-1", signal=15)
+    job.conclude()
+    told = [line.partition("  ")[2].rstrip("\n") for line in job.story[-6:]]
+    assert told == [
+        "rank_1 on node node0 has completed",
+        "warning: rank_1 on node node0 has ended with 0, while 2 others (ranks 0,2) go on",
+        "the job is asked to end: it has reached its time limit (--max-duration 60)",
+        "rank_0 on node node0 was terminated: signal 15",
+        "rank_2 on node node0 was terminated: signal 15",
+        "the run has failed; ranks 3-4 never started",
+    ]
