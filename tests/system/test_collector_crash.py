@@ -83,7 +83,7 @@ def test_killed_at_random_moments_it_has_every_byte_once(collector: CollectorPro
     for number, node in enumerate(contents, 1):
         for name, content in contents[node].items():
             assert (run / f"10.0.0.{number}" / name).read_bytes() == content
-    entries, intact = journal.read((run / ".ranklog/journal/events.jsonl").read_bytes())
+    entries, intact, _ = journal.read((run / ".ranklog/journal/events.jsonl").read_bytes())
     assert intact == (run / ".ranklog/journal/events.jsonl").stat().st_size
     assert sum(isinstance(entry, journal.Close) for entry in entries) >= 8
     assert "Traceback" not in collector.log.read_text()

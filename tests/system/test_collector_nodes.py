@@ -84,7 +84,7 @@ def test_a_second_node_moves_the_first_ones_files_under_its_address_while_they_g
     }
     assert (folder / "10.77.0.10/azureml-logs/70_driver_log.txt").read_bytes() == content
     assert (folder / "10.77.0.10/outputs/state.json").read_bytes() == b'{"v":2}'
-    entries, _ = journal.read((folder / ".ranklog/journal/events.jsonl").read_bytes())
+    entries, _, _ = journal.read((folder / ".ranklog/journal/events.jsonl").read_bytes())
     moved = [entry.path for entry in entries if isinstance(entry, journal.Path)]
     assert moved == ["10.77.0.10/azureml-logs/70_driver_log.txt", "10.77.0.10/outputs/state.json"]
 
@@ -128,7 +128,7 @@ def test_a_node_that_goes_silent_is_lost_within_seconds_and_back_when_it_speaks(
 
     run(story())
     assert (folder / "logs/a.log").read_bytes() == b"before after"
-    entries, _ = journal.read((folder / ".ranklog/journal/events.jsonl").read_bytes())
+    entries, _, _ = journal.read((folder / ".ranklog/journal/events.jsonl").read_bytes())
     assert [one.event for one in entries if isinstance(one, journal.Node)] == ["joined", "lost", "rejoined"]
 
 
