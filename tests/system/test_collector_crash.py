@@ -180,7 +180,6 @@ def test_a_restarted_collector_remembers_the_story_and_the_newest_epoch(collecto
     assert words == [
         "run r1 of experiment default",
         "node node0 (10.0.0.1) has joined, ranklog test",
-        "the run is running",
         "the collector was shut down",
         "node node0 (10.0.0.1): an older agent was turned away",
         "node node0 (10.0.0.1) has rejoined, ranklog test",
