@@ -186,17 +186,17 @@ def _shown(
     if not has_several and options.head is None and options.tail is None and not is_grouped and middle is None:
         return map(text.block, chain.from_iterable(batches))
     if is_grouped:
-        return _parted(map(text.row, rows.of(batches)))
+        return _parted(rows, rows.of(batches), text)
     return _marked(rows.of(batches), text, middle)
 
 
-def _parted(groups: Iterator[bytes]) -> Iterator[bytes]:
+def _parted(rows: Rows, groups: Iterator[Row], text: LogText) -> Iterator[bytes]:
     """Put a separator between groups of lines, as grep does."""
-    first = next(groups, None)
-    if first is not None:
-        yield first
+    before: list[int] | None = None
     for group in groups:
-        yield b"--\n" + group
+        is_apart = not rows.continues(group) or group.streams != before
+        yield (b"" if before is None or not is_apart else b"--\n") + text.row(group)
+        before = group.streams
 
 
 def _marked(rows: Iterator[Row], text: LogText, middle: tuple[int, str] | None) -> Iterator[bytes]:
@@ -246,8 +246,8 @@ def _check(options: Options) -> None:
     has_context = options.context is not None or options.before is not None or options.after is not None
     if has_context and not is_search and options.around is None:
         raise click.UsageError("-C, -B and -A go with --grep, --level or --around")
-    if options.follow and (has_context or options.around is not None or options.diff is not None):
-        raise click.UsageError("-C, -B, -A, --around and --diff do not go with -f: they look at what is there")
+    if options.follow and (options.around is not None or options.diff is not None):
+        raise click.UsageError("--around and --diff do not go with -f: they look at what is there already")
     if options.raw and any(options.lines):
         raise click.UsageError("-C, -B and -A do not go with --raw")
     if options.around is not None and (options.since is not None or options.until is not None):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
 from typing import NamedTuple
 
 from ranklog_collector.reading.ahead import Ahead
-from ranklog_collector.reading.context import Context, widened
+from ranklog_collector.reading.context import Context, resumed, widened
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.grep import Wanted
 from ranklog_collector.reading.lines import (
@@ -89,6 +91,7 @@ class LogReader:
         self._revision = -1
         self._positions: dict[int, Place] = {}
         self._reached: dict[int, int] = {}
+        self._shown: dict[int, int] = {}
         self._partial: dict[int, tuple[int, float]] = {}
 
     @property
@@ -121,12 +124,10 @@ class LogReader:
             streams = self._ahead.sources
         else:
             streams = [self._blocks(number, size, is_final) for number in sources]
-        try:
+        with suppress(_DueError):
             for block in merged(streams):
                 self._move_to(block.stream, block.piece.end)
                 yield block
-        except _DueError:
-            self.is_cut = True
 
     def close(self) -> None:
         """Search no further."""
@@ -173,6 +174,12 @@ class LogReader:
             yield data
             offset += len(data)
 
+    def led_up_to(self, stream: int, offset: int) -> bytes:
+        """The lines before a place that belong together with those behind it, as those of a traceback do."""
+        read = self._reading(stream)
+        start = resumed(offset, Context(is_whole=True), read, self._folder.state.streams[stream].size)
+        return read(start, offset - start) if start < offset else b""
+
     # ---- one stream -------------------------------------------------------------------------------------------------
 
     def _blocks(self, number: int, size: int, is_final: bool) -> Iterator[Block]:
@@ -180,6 +187,7 @@ class LogReader:
             for block in blocks:
                 # What the pattern left out has been read as well.
                 self._move_to(number, block.piece.offset)
+                self._shown[number] = block.piece.end
                 yield block
 
     def _batches(self, number: int, size: int, is_final: bool) -> Iterator[list[Block]]:
@@ -188,6 +196,7 @@ class LogReader:
         if not is_final and self._has_nothing_new(stream):
             return
         read = self._reading(number)
+        is_resumed = number in self._positions
         start, end = self._extent(stream, read, is_final)
         if start >= end:
             return
@@ -195,27 +204,38 @@ class LogReader:
             start += 1  # the end of a line that was yielded without it
         self._reached[number] = start
         moments = self._folder.state.moments(stream)
-        try:
-            if self._pattern is None:
-                for piece in self._whole(number, pieces(read, start, end, size), is_final):
-                    yield list(timed(number, [piece], moments))
-            else:
-                source = self._whole(number, sifted(read, start, end, size, self._pattern.suspect), is_final)
-                for found in self._wanted(self._pattern, source, read, start, end):
-                    yield list((self._together if self._is_together else timed)(number, found, moments))
-        except _DueError:
-            self._move_to(number, self._reached[number])
-            raise
+        if self._pattern is None:
+            for piece in self._whole(number, pieces(read, start, end, size), is_final):
+                yield list(timed(number, [piece], moments))
+        else:
+            source = self._whole(number, sifted(read, start, end, size, self._pattern.suspect), is_final)
+            whole_end = end if is_final else line_start(read, end)
+            for found in self._wanted(self._pattern, number, source, read, start, whole_end, is_resumed):
+                yield list((self._together if self._is_together else timed)(number, found, moments))
         self._move_to(number, self._reached[number])
+        if self.is_cut:
+            raise _DueError
 
     def _wanted(
-        self, pattern: Wanted, source: Iterable[Piece], read: Read, start: int, end: int
+        self,
+        pattern: Wanted,
+        number: int,
+        source: Iterable[Piece],
+        read: Read,
+        start: int,
+        end: int,
+        is_resumed: bool,
     ) -> Iterator[Sequence[Piece]]:
-        found = ((piece.end, pattern.passages(piece, read)) for piece in source)
+        """What is wanted of a stream that is read from `start` on; also because of what was read before, if it was."""
+        found: Iterable[tuple[int, Sequence[Piece]]] = ((piece.end, pattern.passages(piece, read)) for piece in source)
         if self._context is None:
             yield from (pieces for _, pieces in found)
-        else:
-            yield from widened(found, self._context, read, start, end)
+            return
+        floor = min(start, self._shown.setdefault(number, start))
+        if is_resumed and (before := resumed(start, self._context, read, end)) < start:
+            earlier = Piece(before, start, read(before, start - before))
+            found = chain([(start, pattern.passages(earlier, read))], found)
+        yield from widened(found, self._context, read, floor, end)
 
     @property
     def _is_together(self) -> bool:
@@ -277,7 +297,8 @@ class LogReader:
             self._reached[number] = whole.end
             yield whole
             if self._is_due():
-                raise _DueError
+                self.is_cut = True
+                return
 
     def _move_to(self, number: int, position: int) -> None:
         self._positions[number] = Place(position, self._positions[number].rewrites)

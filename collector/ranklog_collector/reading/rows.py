@@ -65,6 +65,15 @@ class Rows:
         self._colour = colour
         self._is_raw = is_raw
         self._tail = tail
+        self._ends: dict[int, int] = {}
+        self._continued: set[tuple[int, int]] = set()
+
+    def continues(self, row: Row) -> bool:
+        """Whether a row that is a block begins where its stream's block before it ended; it can be asked once."""
+        place = row.streams[0], row.offset
+        is_continued = place in self._continued
+        self._continued.discard(place)
+        return is_continued
 
     def of(self, batches: Iterable[Iterable[Block]], clock: Callable[[], float] = time.monotonic) -> Iterator[Row]:
         """Yield the rows of the batches in turn. A row that others may still join waits for them, but not for ever."""
@@ -105,6 +114,9 @@ class Rows:
         for block in batch:
             found = lines(block, self._colour, self._is_raw)
             if self._is_grouped:
+                if self._ends.get(block.stream) == block.piece.offset:
+                    self._continued.add((block.stream, block.piece.offset))
+                self._ends[block.stream] = block.piece.end
                 found = [(found[0][0], b"\n".join([text for _, text in found]))]
             if not self._is_folded:
                 for offset, text in found:

@@ -33,6 +33,7 @@ def sifted(read: Read, start: int, end: int, size: int, suspect: Suspect) -> Ite
         newline = data.rfind(b"\n", 0, len(data) if found < 0 else found) + 1
         if newline:
             line = at + newline
+            yield Piece(line, line, b"")
         if found >= 0:
             for piece in islice(pieces(read, line, end, size), 1):
                 line = piece.end
@@ -40,5 +41,3 @@ def sifted(read: Read, start: int, end: int, size: int, suspect: Suspect) -> Ite
             at, look = line, LOOK_MIN
         else:
             at, look = line if newline else at + len(data) - OVERLAP, min(2 * look, LOOK_MAX)
-            if newline:
-                yield Piece(line, line, b"")

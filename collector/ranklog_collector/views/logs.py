@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from ranklog_collector.core.line_levels import LEVELS, line_level
 from ranklog_collector.core.passages import Passage, begun
 from ranklog_collector.core.process_files import iso
+from ranklog_collector.reading.context import Context
 from ranklog_collector.reading.fold import Row
 from ranklog_collector.reading.folder import QuestionError, RunFolder
 from ranklog_collector.reading.grep import AtLeast, Both, Pattern, PatternError, Wanted
@@ -19,6 +20,7 @@ from ranklog_collector.reading.logs import LogReader
 from ranklog_collector.reading.merge import lines
 from ranklog_collector.reading.select import Selection, Source, parse_ranks
 from ranklog_collector.reading.state import Stream
+from ranklog_collector.reading.text import shown
 from ranklog_collector.reading.times import parse_moment
 from ranklog_collector.views import cursors
 from ranklog_collector.views.moments import moment
@@ -142,6 +144,7 @@ def log_page(
         buffer_max=BUFFER if pattern is None else BUFFER_SEARCHED,
         silence_s=lambda stream: _silence_s(folder, stream),
         is_due=lambda: clock() - began > SEARCH_S,
+        context=None if question.level is None else Context(is_whole=True, is_parted=True),
     )
     if cursor:
         reader.go_to(cursors.logs(folder.run_id, cursor))
@@ -151,7 +154,7 @@ def log_page(
         rows, is_cut = _first(reader, blocks, limit)
     else:
         rows, is_cut = list(deque(_rows(blocks), maxlen=tail)), False
-    levels = Levels()
+    levels = _levels(reader, rows if cursor and question.level else [])
     found = [
         log_line(folder.run_id, reader.sources[row.streams[0]], row, levels.of(row.streams[0], row.text))
         for row in rows
@@ -161,6 +164,16 @@ def log_page(
         "cursor": cursors.of_logs(folder.run_id, reader.places),
         "more": is_cut or reader.is_cut,
     }
+
+
+def _levels(reader: LogReader, rows: Sequence[Row]) -> Levels:
+    """Levels, for rows that may go on with what an answer before has begun."""
+    levels = Levels()
+    firsts = {row.streams[0]: row.offset for row in reversed(rows)}
+    for stream, offset in firsts.items():
+        for line in shown(reader.led_up_to(stream, offset)).split(b"\n")[:-1]:
+            levels.of(stream, line)
+    return levels
 
 
 def _first(reader: LogReader, blocks: Iterator[Block], limit: int) -> tuple[list[Row], bool]:

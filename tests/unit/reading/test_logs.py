@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ranklog_collector.core import journal
+from ranklog_collector.reading.context import Context
 from ranklog_collector.reading.folder import RunFolder
 from ranklog_collector.reading.grep import Pattern
 from ranklog_collector.reading.labels import Labels
@@ -180,11 +181,20 @@ def test_a_journal_that_was_cut_while_it_was_followed_is_no_trouble(tmp_path: Pa
 class Following:
     """A reader that follows a run; whenever it would wait, the next of the given events happens instead."""
 
-    def __init__(self, run: RunWriter, fold: bool = False, tail: int | None = None, events: int = 100) -> None:
+    def __init__(
+        self,
+        run: RunWriter,
+        fold: bool = False,
+        tail: int | None = None,
+        events: int = 100,
+        pattern: str | None = None,
+        context: Context | None = None,
+    ) -> None:
         self.now = 0.0
         folder = RunFolder(str(run.folder))
-        self.reader = LogReader(folder, Selection(), tail=tail, clock=lambda: self.now)
-        self.rows = Rows(self.reader, fold, tail=tail)
+        wanted = None if pattern is None else Pattern(pattern)
+        self.reader = LogReader(folder, Selection(), wanted, tail=tail, clock=lambda: self.now, context=context)
+        self.rows = Rows(self.reader, fold, tail=tail, is_grouped=context is not None)
         self.batches = following(folder, self.reader, self.wait)
         self.script: Iterator[None] = iter(())
         self.left = events
@@ -194,6 +204,16 @@ class Following:
         self.left -= 1
         assert self.left > 0, "followed for ever"
         next(self.script, None)
+
+    def groups(self, script: Iterator[None]) -> list[list[str]]:
+        """What is shown, apart where it does not go on."""
+        self.script = script
+        groups: list[list[str]] = []
+        for row in self.rows.of(self.batches, lambda: self.now):
+            if not self.rows.continues(row):
+                groups.append([])
+            groups[-1] += row.text.decode().split("\n")
+        return groups
 
     def texts(self, script: Iterator[None]) -> list[str]:
         self.script = script
@@ -217,6 +237,36 @@ def test_following_shows_what_comes_and_ends_with_the_run(tmp_path: Path) -> Non
         run.end()
 
     assert Following(run).texts(script()) == ["before", "while", "newcomer", "renamed", "last words"]
+
+
+def test_following_shows_the_lines_around_a_match_whenever_they_came_and_come(tmp_path: Path) -> None:
+    run, (stream,) = job(tmp_path / "r", 1)
+    run.write(stream, b"a\nb\nc\n")
+
+    def script() -> Iterator[None]:
+        for text in (b"d\ner", b"ror 1\n", b"e\n", b"f\nerror 2\ng\nh", b"\ni\nj\nk\nl\n", b"error 3\nm", b"ore\n"):
+            run.write(stream, text, at=2)
+            yield
+        run.end()
+
+    groups = Following(run, pattern="error", context=Context(before=2, after=2)).groups(script())
+    assert groups == [
+        ["c", "d", "error 1", "e", "f", "error 2", "g", "h"],
+        ["k", "l", "error 3", "more"],
+    ]
+
+
+def test_following_shows_a_traceback_whole_that_comes_line_by_line(tmp_path: Path) -> None:
+    run, (stream,) = job(tmp_path / "r", 1)
+    lines = ["Traceback (most recent call last):", '  File "a.py", line 1', "    f()", "ValueError: x"]
+
+    def script() -> Iterator[None]:
+        for line in ["fine", *lines, "fine", "fine"]:
+            run.write(stream, f"{line}\n".encode(), at=2)
+            yield
+        run.end()
+
+    assert Following(run, pattern="Traceback", context=Context(is_whole=True)).groups(script()) == [lines]
 
 
 def test_a_line_is_not_followed_before_its_bytes_are_vouched_for(tmp_path: Path) -> None:

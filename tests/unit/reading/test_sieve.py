@@ -82,6 +82,7 @@ def cut(data: bytes) -> list[tuple[bytes, str]]:
 @example(b"a\n" * 8 + b"er\x1b[1mr\nbad", "err", False, False)
 @example(b"x" * 60 + b"err" + b"x" * 60 + b"\n\n", "err", False, False)
 @example(b"x" * 40 + b"a" + b"x" * 40 + b"a\n\n", "a.*a$", False, False)
+@example("aü".encode(), r"\ba\b", False, False)
 @example(b"x" * 15 + b"err" + b"x" * 60 + b"\n", "err", False, False)
 @example(b"a\n" * 9 + b"er\br\n", "err", False, False)
 @example(b"fine\n" * 5 + b"\xffr\n", "\ufffdr", False, False)
@@ -89,7 +90,8 @@ def cut(data: bytes) -> list[tuple[bytes, str]]:
 def test_the_lines_found_are_those_that_match_one_by_one(
     data: bytes, expression: str, ignore_case: bool, invert: bool
 ) -> None:
-    matches = re.compile(expression, re.IGNORECASE if ignore_case else 0).search
+    # RE2's classes are of ASCII.
+    matches = re.compile(expression, re.ASCII | (re.IGNORECASE if ignore_case else 0)).search
     with small_looks():
         found = searched(data, Pattern(expression, ignore_case, invert))
     assert found == [line for line, text in cut(data) if bool(matches(text)) is not invert]
@@ -97,6 +99,7 @@ def test_the_lines_found_are_those_that_match_one_by_one(
 
 @given(CONTENTS, st.sampled_from(LEVELS), st.sampled_from(["err", "bad", "a"]))
 @example(b"fine\n" * 7 + b"ValueError: bad\nValueError: good\nbad\n", "error", "bad")
+@example(b"bad\n", "debug", "bad")
 def test_lines_so_grave_that_match_are_found(data: bytes, level: str, expression: str) -> None:
     data = data.replace(b"err", b"ERROR: err").replace(b"ba", b"W1121 10:00:00.0 ba")
     grave = LEVELS[LEVELS.index(level) :]
@@ -121,6 +124,12 @@ def test_what_is_vain_is_read_in_large_parts_and_told() -> None:
     told = list(sifted(lambda at, size: data[at : at + size], 0, len(data), 1 << 16, Pattern("needle").suspect))
     assert len(told) < len(data) / LOOK_MAX + 5
     assert told[-1] == Piece(len(data), len(data), b"")
+
+
+def test_what_is_vain_before_a_line_that_may_grow_need_not_be_looked_at_again() -> None:
+    data = b"nothing of note\n" * 3 + b"per"
+    told = list(sifted(lambda at, size: data[at : at + size], 0, len(data), 1 << 16, Pattern("needle").suspect))
+    assert told == [Piece(48, 48, b""), Piece(48, 51, b"per")]
 
 
 def test_a_file_that_ends_earlier_than_thought_is_read_to_its_end() -> None:

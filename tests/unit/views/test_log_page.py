@@ -239,6 +239,41 @@ def test_lines_so_grave_are_found_page_by_page(folder: Path) -> None:
     assert [line["level"] for line in page(run)["lines"]] == [None, "warning", "error", "error"]
 
 
+TRACEBACK = [
+    "Traceback (most recent call last):",
+    '  File "a.py", line 1, in f',
+    "    g()",
+    "ValueError: bad",
+]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_a_traceback_is_as_grave_as_its_first_line_and_given_whole_however_the_pages_are_cut(
+    folder: Path, limit: int
+) -> None:
+    run, (first, second) = job(folder, 2)
+    run.write(first, ("fine\n" + "\n".join(TRACEBACK) + "\n  indented\n\nfine\nERROR no\n  detail\n").encode(), at=1)
+    run.write(second, b"fine\n", at=2)
+    pages: list[Page] = []
+    while not pages or pages[-1]["more"]:
+        pages.append(page(run, pages[-1]["cursor"] if pages else None, Question(level="error"), limit=limit))
+    lines = [line for one in pages for line in one["lines"]]
+    assert [line["text"] for line in lines] == [*TRACEBACK, "  indented", "ERROR no"]
+    assert {line["level"] for line in lines} == {"error"}
+
+
+def test_a_traceback_that_comes_in_parts_is_given_whole(folder: Path) -> None:
+    run, (first,) = job(folder, 1)
+    found: list[Any] = []
+    cursor = None
+    for part in ("fine\n", f"{TRACEBACK[0]}\n{TRACEBACK[1]}\n", f"{TRACEBACK[2]}\n", f"{TRACEBACK[3]}\nfine\n"):
+        run.write(first, part.encode(), at=now_s())
+        answer = page(run, cursor, Question(level="error"))
+        found += answer["lines"]
+        cursor = answer["cursor"]
+    assert [(line["text"], line["level"]) for line in found] == [(line, "error") for line in TRACEBACK]
+
+
 def test_lines_around_an_event_are_those_near_it(folder: Path) -> None:
     run, (first,) = job(folder, 1)
     for second in (1, 20, 27, 40):
