@@ -16,6 +16,8 @@ SILENT_NS = 3_000_000_000
 """A node that says nothing for so long is lost."""
 GONE_NS = 60_000_000_000
 """A node that is lost for so long is not waited for any longer."""
+COMING_NS = 5_000_000_000
+"""So long after its launcher's end ranks on more nodes may still be heard of: their agents may be just starting."""
 STALL_NS = 2_000_000_000
 """A pause between two ticks that shows that the collector itself did not run: nobody was silent, nobody listened."""
 CLOCK_CHANGE_NS = 20_000_000
@@ -206,10 +208,9 @@ class Presence:
 
     def _has_all(self, now_ns: int) -> bool:
         """Whether no other node is to be expected: another rank's node may not have come up yet."""
-        if (
-            self.is_over
-            or self.processes.is_complete
-            or any(one.is_launcher and one.ended_ns is not None for one in self.processes)
-        ):
+        if self.is_over or self.processes.is_complete:
+            return True
+        ended = [one.ended_ns for one in self.processes if one.is_launcher and one.ended_ns is not None]
+        if any(now_ns - ended_ns > COMING_NS for ended_ns in ended):
             return True
         return all(now_ns - node.changed_ns > GONE_NS for node in self.nodes.values())

@@ -335,6 +335,27 @@ def test_a_rank_that_aborts_the_job_has_failed_though_its_launcher_asks_it_to_en
     assert job.states == {"rank_0": "Terminated", "rank_1": "Failed"}
 
 
+@pytest.mark.parametrize("comes", [True, False], ids=["it comes", "it never comes"])
+def test_a_node_whose_agent_is_slower_than_the_job_is_waited_for_after_the_launchers_end(comes: bool) -> None:
+    job = Job()
+    job.joins("0")
+    job.starts("0", "p-a", role="launcher")
+    job.starts("0", "0-a", rank=0, world_size=2)
+    for key in ("0-a", "p-a"):
+        job.ends("0", key, exit_code=0)
+    job.leaves("0")
+    job.passes(4)
+    assert job.state == "running"
+    if comes:
+        job.joins("1")
+        job.starts("1", "1-a", rank=1, world_size=2)
+        job.ends("1", "1-a", exit_code=0)
+        job.leaves("1")
+    job.passes(2)
+    assert job.state == "completed"
+    assert job.states["rank_1"] == ("Completed" if comes else "NotStarted")
+
+
 def test_the_launchers_of_an_earlier_life_do_not_count(job: Job) -> None:
     job.starts("0", "p-l", role="launcher")
     for rank, node in enumerate("01"):
