@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from operator import attrgetter
 
 from ranklog_collector.core.alike import Parts, Spread, parts_of, says_step, template_of
@@ -145,6 +146,7 @@ class Fold:
 
     def expire(self, time: int) -> list[Row]:
         """Give out the rows that no line can join any more at `time`."""
+        self._finish_those(lambda row: row.time < time - self._window_ns)
         rows, members, oldest = self._rows, self._members, time - self._window_ns - self._late_ns
         complete: list[Row] = []
         while rows:
@@ -162,6 +164,7 @@ class Fold:
 
     def flush(self, last: int | None = None) -> list[Row]:
         """Give out all rows, or those up to the one of this number."""
+        self._finish_those(lambda row: last is None or row.number <= last)
         complete: list[Row] = []
         while self._rows and (last is None or self._rows[0].number <= last):
             self._give(self._rows.popleft(), complete)
@@ -254,6 +257,12 @@ class Fold:
     def _begin(self, stream: int, row: Row, passage: Passage) -> None:
         self._append(row)
         self._unfinished[stream] = _Unfinished(passage, row, self._latest.get(stream, 0), [(row.offset, row.text)])
+
+    def _finish_those(self, is_over: Callable[[Row], bool]) -> None:
+        """Let no more come to lines that belong together and have waited long enough; they may join others now."""
+        over = takewhile(lambda stream: is_over(self._unfinished[stream].row), self._unfinished)
+        for stream in list(over):
+            self._finish(stream)
 
     def _finish(self, stream: int) -> None:
         """Join the lines that belong together as one; lines that turned out not to are rows behind them."""

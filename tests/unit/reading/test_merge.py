@@ -111,6 +111,16 @@ def test_a_traceback_is_one_row_although_others_speak_in_between() -> None:
     assert fold_texts(*said, (2, 1, b"other")) == [([0, 1], whole), ([2], b"other"), ([0, 1], b"next")]
 
 
+@pytest.mark.parametrize("late", [0, 30])
+def test_tracebacks_that_are_the_last_words_of_several_ranks_are_one_row(late: int) -> None:
+    lines = [b"Traceback (most recent call last):", b"  File", b"ValueError: x %d"]
+    said = [(rank, at, text % rank if b"%" in text else text) for at, text in enumerate(lines) for rank in range(3)]
+    said += [(3, at, b"still here") for at in range(20)]
+    source = [Line(stream, time, 0, text) for stream, time, text in sorted(said, key=lambda one: one[1])]
+    fold = Fold(dict.fromkeys(range(4), "rank"), 5, is_similar=True, late_ns=late)
+    assert [row.streams for row in folded(source, fold) if row.text != b"still here"] == [[0, 1, 2]]
+
+
 def test_a_traceback_that_takes_too_long_is_shown_as_far_as_it_is() -> None:
     said = [(0, 1, b"Traceback (most recent call last):"), (0, 2, b"  File"), (1, 50, b"a"), (0, 60, b"ValueError: x")]
     assert fold_texts(*said) == [
