@@ -116,6 +116,15 @@ def test_who_ended_with_0_and_had_not_come_as_far_as_the_others_may_have_taken_l
     assert named(verdict([*ended, same])) == ["rank_0", "rank_1", "rank_3"]
 
 
+def test_of_two_the_one_that_ended_with_0_is_named_if_it_was_behind() -> None:
+    failed = rank(0, end=10.02, code=4, step=Step("step # loss #", None, 7))
+    behind, done = (rank(1, end=10, code=0, step=Step("step # loss #", None, number)) for number in (6, 7))
+    assert named(verdict([failed, behind])) == ["rank_1"]
+    assert named(verdict([failed, done])) == ["rank_0"]
+    long_ago = rank(1, end=5, code=0, step=Step("step # loss #", None, 6))
+    assert named(verdict([failed, long_ago])) == ["rank_0"]
+
+
 def test_what_is_killed_in_groups_is_cleaned_up_after_an_end_that_nobody_saw() -> None:
     cleaned = [rank(other, STEP, end=10.1, signal=9, was_exec_killed=True) for other in (0, 1)]
     gone = [rank(other, STEP, state="Terminated") for other in (2, 3)]

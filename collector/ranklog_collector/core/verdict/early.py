@@ -17,8 +17,8 @@ from ranklog_collector.core.verdict.words import without_numbers
 
 NOTICED_NS = 50_000_000
 """Of two ends so close either may have been noticed first."""
-KILLED_NS = 2_000_000_000
-"""Launchers kill who is left within so long after an end that they take for a failure."""
+AT_ONCE_NS = 2_000_000_000
+"""Launchers kill who is left, and a single peer fails, within so long after an end that is the cause of it."""
 
 
 def left_early(case: Case, early: Sequence[Member], confidence: Confidence, status: Status = Status.FAILED) -> Verdict:
@@ -48,12 +48,15 @@ def early_exit_behind(case: Case, choice: Choice) -> Verdict | None:
     asked = sum(one.weight is Weight.ORDERLY for one in case.events)
     others = len(case.members) - len(done)
     ended = len(failed) + asked
-    if len(done) != 1 or ended < 2 or len(errors) > 1 or ended + len(case.complaints) < others:
+    if len(done) != 1 or len(errors) > 1 or ended + len(case.complaints) < others:
+        return None
+    is_behind = _is_behind(case, done[0][0])
+    if ended < 2 and not (is_behind and first.earliest_ns <= done[0][1].latest_ns + AT_ONCE_NS):
         return None
     if not all(may_be_a_victims(one) or _was_ended_by_launcher(case, one, *done[0]) for one in choice.first):
         return None
     late_ns = done[0][1].earliest_ns - first.latest_ns
-    if late_ns > (CLOSED_LAG_NS if _is_behind(case, done[0][0]) else NOTICED_NS):
+    if late_ns > (CLOSED_LAG_NS if is_behind else NOTICED_NS):
         return None
     return left_early(case, [one for one, _ in done], Confidence.POSSIBLE)
 
@@ -62,7 +65,9 @@ def _is_behind(case: Case, one: Member) -> bool:
     """Whether it had not come as far as any of those that failed, by what they told of their steps."""
     others = [two.step for two in case.members if two is not one and two.step is not None and not two.has_completed]
     step = one.step
-    return step is not None and all(two.kind == step.kind and two.progress > step.progress for two in others)
+    if step is None or not others:
+        return False
+    return all(two.kind == step.kind and two.progress > step.progress for two in others)
 
 
 def _was_ended_by_launcher(case: Case, one: Candidate, early: Member, end: Moment) -> bool:
@@ -71,7 +76,7 @@ def _was_ended_by_launcher(case: Case, one: Candidate, early: Member, end: Momen
     if one.member is None or not any(two.exit_code for two in launchers) or any(two.asked for two in launchers):
         return False
     is_named = any(sign.role is Role.CONFIRMATION and member_of(sign, case) is early for sign in case.launcher_signs)
-    return is_named or (one.member.was_exec_killed and one.moment.earliest_ns <= end.latest_ns + KILLED_NS)
+    return is_named or (one.member.was_exec_killed and one.moment.earliest_ns <= end.latest_ns + AT_ONCE_NS)
 
 
 def ended_early_saying_else(case: Case) -> Verdict | None:
