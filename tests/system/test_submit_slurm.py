@@ -11,9 +11,13 @@ from tests.support.ranklog_run import environment
 from tests.support.slurm import Slurm
 
 SCRIPT = """
-import os, sys, time
+import os, socket, sys, time
 from ranklog import Run
 rank = int(os.environ["RANK"])
+agent = os.path.join(os.environ["RANKLOG_SPOOL"], "agents", socket.gethostname() + ".json")
+until = time.monotonic() + 60
+while not os.path.exists(agent) and time.monotonic() < until:  # on a busy machine it takes longer to start than the job
+    time.sleep(0.05)
 print(f"rank {rank} of {os.environ['WORLD_SIZE']} at {os.environ['MASTER_ADDR']}", flush=True)
 Run.get_context().log("rank", rank)
 if "hang" in sys.argv:
