@@ -44,6 +44,15 @@ def test_what_all_the_others_do_at_once_is_done_because_of_the_one_that_does_som
     assert found.consequences[0].ranks == (0, 1, 3)
 
 
+def test_exit_codes_that_differ_are_not_the_same() -> None:
+    others = [rank(other, STEP, end=10, code=4) for other in (0, 1, 3)]
+    assert named(verdict([*others, rank(2, STEP, end=10.01, code=1)])) == ["rank_2"]
+    found = verdict([rank(0, STEP, end=10, code=4), rank(2, STEP, end=10.01, code=1)])
+    assert found.headline.startswith("both ranks: one of them was first (rank 0 exited with code 4)")
+    found = verdict([rank(0, STEP, end=5, code=3), *(rank(one, STEP, end=10, code=one) for one in (1, 2))])
+    assert [one.what for one in found.consequences] == ["exited with code 1", "exited with code 2"]
+
+
 def test_who_does_something_else_well_before_or_after_is_not_what_the_others_fail_of() -> None:
     same = [VICTIMS["an exception"](other) for other in (0, 1, 3)]
     later = rank(2, STEP, (10.9, RAISED.format(error="ValueError: bad sample")), end=11, code=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ranklog_collector.core.verdict.events import Case
 from ranklog_collector.core.verdict.evidence import Member
 from ranklog_collector.core.verdict.finding import Consequence, Culprit, Quote
-from ranklog_collector.core.verdict.words import short, without_numbers
+from ranklog_collector.core.verdict.words import in_kind, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ def _victims(case: Case) -> list[_Victim]:
     found = [_Victim(one.member, one.says, one.says, one.moment.latest_ns, one.quotes) for one in case.complaints]
     for event in case.events:
         what = short(event.summary).removeprefix("was ")
-        found.append(_Victim(event.member, what, without_numbers(what), event.moment.latest_ns, event.quotes))
+        key = in_kind(event.category, what)
+        found.append(_Victim(event.member, what, key, event.moment.latest_ns, event.quotes))
     return found
 
 

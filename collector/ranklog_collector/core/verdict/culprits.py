@@ -15,13 +15,13 @@ from ranklog_collector.core.verdict.words import (
     called,
     clock_text,
     error_text,
+    in_kind,
     introduced,
     node_called,
     plural,
     several,
     short,
     span_text,
-    without_numbers,
 )
 
 ALIKE = frozenset((Category.IMPORT, Category.USAGE))
@@ -108,7 +108,7 @@ def headline(case: Case, culprits: Sequence[Culprit], is_tie: bool, note: str = 
     who = several(culprits, _ranks(case))
     times = [one.time_ns for one in culprits if one.time_ns is not None]
     spread = f", {span_text(max(times) - min(times))} apart" if len(times) > 1 else ""
-    if is_tie and len({without_numbers(one.summary) for one in culprits}) > 1:
+    if is_tie and len({in_kind(one.category, one.summary) for one in culprits}) > 1:
         return f"{who}: one of them was first ({called(first)} {first.summary}){_at(first)}{spread}{note}"
     tie = ": nobody can tell which was first" if is_tie and first.category not in ALIKE else ""
     return f"{who} {plural(first.summary, len(culprits))}{_at(first)}{spread}{tie}{note}"

@@ -13,7 +13,7 @@ from ranklog_collector.core.verdict.first import CLOSED_LAG_NS, Choice, may_be_a
 from ranklog_collector.core.verdict.launchers import Candidate, member_of
 from ranklog_collector.core.verdict.remarks import before_the_others, remarks
 from ranklog_collector.core.verdict.signatures import Role
-from ranklog_collector.core.verdict.words import without_numbers
+from ranklog_collector.core.verdict.words import in_kind, without_numbers
 
 NOTICED_NS = 50_000_000
 """Of two ends so close either may have been noticed first."""
@@ -44,7 +44,7 @@ def early_exit_behind(case: Case, choice: Choice) -> Verdict | None:
     first = choice.first[0].moment
     done = [(one, one.ended) for one in case.completed if one.ended is not None]
     failed = [one for one in case.events if one.weight <= Weight.MUTE or one.member.was_exec_killed]
-    errors = {without_numbers(one.error) for one in failed}
+    errors = {in_kind(one.category, one.error) for one in failed}
     asked = sum(one.weight is Weight.ORDERLY for one in case.events)
     others = len(case.members) - len(done)
     ended = len(failed) + asked

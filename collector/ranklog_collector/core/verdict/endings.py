@@ -18,7 +18,7 @@ from ranklog_collector.core.verdict.nameless import nameless_end
 from ranklog_collector.core.verdict.remarks import quiet, remarks, unplaced
 from ranklog_collector.core.verdict.scan import raised
 from ranklog_collector.core.verdict.standstill import Suspects, silence_ns, stands_still, suspects
-from ranklog_collector.core.verdict.words import clock_text, introduced, plural, several, span_text, without_numbers
+from ranklog_collector.core.verdict.words import clock_text, in_kind, introduced, plural, several, span_text
 
 ABOUT_ANYBODY = frozenset(("connection-closed", "connection-timeout"))
 """What programs say in these words need not be about the job's own processes."""
@@ -270,7 +270,7 @@ def _same_elsewhere(case: Case, choice: Choice, alike: Sequence[Candidate]) -> s
 
 
 def _is_same(one: Candidate, other: Candidate) -> bool:
-    return one.category is other.category and without_numbers(one.error) == without_numbers(other.error)
+    return in_kind(one.category, one.error) == in_kind(other.category, other.error) and one.category is other.category
 
 
 def _confidence(case: Case, choice: Choice) -> Confidence:

@@ -10,7 +10,7 @@ from ranklog_collector.core.verdict.events import Case, Complaint, Event, Weight
 from ranklog_collector.core.verdict.evidence import Machine, Member, Moment
 from ranklog_collector.core.verdict.finding import Category
 from ranklog_collector.core.verdict.launchers import Candidate, confirming, named_only, of_launchers
-from ranklog_collector.core.verdict.words import without_numbers
+from ranklog_collector.core.verdict.words import in_kind
 
 SILENCE_NS = 3_000_000_000
 """A node is called lost when it has said nothing for so long."""
@@ -129,7 +129,7 @@ def _is_near(one: Candidate, earliest: Candidate) -> bool:
 
 
 def _kind(one: Candidate) -> tuple[Category, str]:
-    return (one.category, without_numbers(one.error))
+    return (one.category, in_kind(one.category, one.error))
 
 
 def _alone(one: Candidate) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from ranklog_collector.core.ranks import ranks_text
 from ranklog_collector.core.verdict.evidence import Machine, Member
-from ranklog_collector.core.verdict.finding import Culprit
+from ranklog_collector.core.verdict.finding import Category, Culprit
 
 _NAMES_MAX = 6
 _RANKS_MAX = 50
@@ -109,6 +109,11 @@ def short(text: str) -> str:
     """The first line of a summary, not too much of it."""
     line = text.strip().partition("\n")[0]
     return line if len(line) <= _SUMMARY_MAX else line[: _SUMMARY_MAX - 1] + "…"
+
+
+def in_kind(category: Category, text: str) -> str:
+    """What errors of a category have in common that are the same but for numbers; exit codes differ by these."""
+    return text if category is Category.EXIT_CODE else without_numbers(text)
 
 
 def without_numbers(text: str) -> str:
