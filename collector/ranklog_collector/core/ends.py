@@ -21,24 +21,27 @@ class Ends:
     """How many processes the life has."""
     _first: tuple[int, int] | None = None
     """When the first of these ended, and the error of that."""
-    _struck: int = 0
-    """How many of these were ended by a signal that anybody can have sent them."""
-    _struck_first_ns: int = 0
-    _struck_last_ns: int = 0
+    _alone: int = 0
+    """How many of these were ended by a signal that reached them alone."""
+    _grouped: int = 0
+    """How many were killed with their `ranklog exec`."""
+    _killed_first_ns: int = 0
+    _killed_last_ns: int = 0
 
-    def add(self, ended_ns: int, error_ns: int, is_struck: bool) -> None:
-        """Take one in."""
+    def add(self, ended_ns: int, error_ns: int, was_alone: bool, was_grouped: bool) -> None:
+        """Take one in; neither, if it failed otherwise."""
         self._first = min((ended_ns, error_ns), self._first or (ended_ns, error_ns))
-        if is_struck:
-            self._struck += 1
-            self._struck_first_ns = min(ended_ns, self._struck_first_ns or ended_ns)
-            self._struck_last_ns = max(ended_ns, self._struck_last_ns)
+        self._alone += was_alone
+        self._grouped += was_grouped
+        if was_alone or was_grouped:
+            self._killed_first_ns = min(ended_ns, self._killed_first_ns or ended_ns)
+            self._killed_last_ns = max(ended_ns, self._killed_last_ns)
 
     @property
     def are_at_once(self) -> bool:
-        """Whether somebody has ended all of several processes, so that none of them was first."""
-        is_all = self.started > 1 and self._struck == self.started
-        return is_all and self._struck_last_ns - self._struck_first_ns <= AT_ONCE_NS
+        """Whether somebody has ended all of several processes in the same way, so that none of them was first."""
+        are_all = self.started > 1 and self.started in (self._alone, self._grouped)
+        return are_all and self._killed_last_ns - self._killed_first_ns <= AT_ONCE_NS
 
     def may_be_first(self, ended_ns: int, error_ns: int, was_alone: bool) -> bool:
         """Whether an end was the first of the bad ones; of who was killed alone, unless others surely were before.
@@ -48,4 +51,6 @@ class Ends:
         if self._first is None:
             return True
         first_ns, its_error_ns = self._first
-        return ended_ns <= first_ns + (NOTICED_NS + error_ns + its_error_ns if was_alone else 0)
+        if was_alone:
+            return ended_ns <= first_ns + NOTICED_NS + error_ns + its_error_ns
+        return ended_ns <= first_ns and not self._alone

@@ -355,8 +355,8 @@ class Processes:
             return
         if process.ending in (Ending.FAILED, Ending.DOUBTFUL):
             is_killed = process.ending is Ending.DOUBTFUL and process.signal is not None
-            is_struck = is_killed and (process.is_struck or process.was_exec_killed)
-            self._ends[process.life].add(process.ended_ns, error_ns, is_struck)
+            was_grouped = is_killed and process.was_exec_killed
+            self._ends[process.life].add(process.ended_ns, error_ns, is_killed and process.is_struck, was_grouped)
         self.events.append((process, True))
 
 

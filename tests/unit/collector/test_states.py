@@ -472,6 +472,17 @@ def test_all_ranks_that_are_killed_at_once_with_their_execs_have_not_failed_but_
     check_that_all_agree(job)
 
 
+@pytest.mark.parametrize("is_noticed_first", [False, True])
+def test_who_is_killed_alone_was_before_those_that_a_launcher_kills_with_their_execs(
+    job: Job, is_noticed_first: bool
+) -> None:
+    later = S // 100 if is_noticed_first else -S // 100
+    job.ends("0", "0-a", signal=9, asked_signal=None, asked_ns=None, end_ns=job.now + later)
+    job.is_struck("1", "1-a", signal=9)
+    assert job.states == {"rank_0": "Terminated", "rank_1": "Failed"}
+    check_that_all_agree(job)
+
+
 def test_a_single_process_that_a_signal_struck_has_failed() -> None:
     job = Job()
     job.joins("0")
