@@ -63,6 +63,8 @@ class Mirror:
         self._ownerless: dict[str, set[str]] = {}
         """Files of the spool, by the key of a process of which there is no record yet, or another host's."""
         self._at_end: dict[str, StreamName] = {}
+        self._awaited: set[str] = set()
+        """Files of local ranks of which nobody has been seen who writes to them."""
         self._unheard: list[Track] = []
         """Files that may be written by a name of theirs in another folder, from which no events come."""
         self._event_files: list[Track] = []
@@ -138,6 +140,9 @@ class Mirror:
         self._tracking.look_again(time.time_ns())
         for track in self._unheard:
             self._look(track)
+        awaited, self._awaited = self._awaited, set()
+        for path in sorted(awaited):
+            self._discover(path)
         if time.monotonic() >= self._event_files_due_s:
             began_s = time.thread_time()
             self._find_event_files()
@@ -197,7 +202,8 @@ class Mirror:
             self._look(track)
         else:
             self._discover(path)
-        self.files.forget_early(path)
+        if path not in self._awaited:
+            self.files.forget_early(path)
 
     def _scan_spool(self) -> None:
         for record in self.jobs.scan():
@@ -222,6 +228,10 @@ class Mirror:
             self._at_end[path] = match.stream("")
             return
         if self._tracking.is_copy(path, time.time_ns()):
+            return
+        is_last = self._tracking.has_ended
+        if not is_last and self.jobs.is_rank_to_come(path, identity, match, self._writers, time.monotonic()):
+            self._awaited.add(path)
             return
         process = self.jobs.process_of(path, identity, match, self._writers)
         stream, is_snapshot = match.stream(process), match.rule.mode is Mode.SNAPSHOT

@@ -22,6 +22,8 @@ from ranklog_agent.io.opening import open_regular
 
 GENERATIONS_MAX = 64
 """A line of ancestors that is longer was read while pids were used again."""
+RANK_WAIT_S = 5.0
+"""How long it is waited for who writes to the file of a local rank: torchrun makes it before it starts the worker."""
 VANISHED_S = 2.0
 """How long a process may be gone without an exit record before it counts as vanished: `exec` is still writing."""
 
@@ -87,6 +89,8 @@ class Jobs:
     _recorded: dict[int, str] = field(default_factory=dict)
     """Keys by pid, as the records have them: also of processes that have ended, or in other pid namespaces."""
     _by_file: dict[str, str] = field(default_factory=dict)
+    _awaited: dict[str, float] = field(default_factory=dict)
+    """Since when the ranks of files are waited for, by their paths."""
     _facts: dict[tuple[str, str], Fact] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)
     _ended: list[Ended] = field(default_factory=list)
@@ -224,6 +228,15 @@ class Jobs:
 
     # ---- processes without an exec ----------------------------------------------------------------------------------
 
+    def is_rank_to_come(self, path: str, file: Identity, match: Match, writers: procfs.Writers, now_s: float) -> bool:
+        """Whether who writes to a file of a local rank may yet be seen, and tell its rank."""
+        if match.rank is not None or match.local_rank is None or _watched_key(match, path) in self._known:
+            return False
+        writer = writers.of(file)
+        if writer is not None and identity.detect(procfs.environment(writer.pid)).rank is not None:
+            return False
+        return now_s - self._awaited.setdefault(path, now_s) < RANK_WAIT_S
+
     def process_of(self, path: str, file: Identity, match: Match, writers: procfs.Writers) -> str:
         """The key of the process that writes a watched file; empty if none is seen and the path tells no rank."""
         if path in self._by_file:
@@ -258,9 +271,7 @@ class Jobs:
 
     def _begin_watched(self, match: Match, path: str, writer: procfs.Writer | None) -> str:
         """A rank that is known by its log files only; both its streams must come to the same process."""
-        folder = os.path.dirname(path)
-        rank = match.rank if match.rank is not None else match.local_rank
-        key = spool.safe_key(f"{rank}-watched-{match.attempt}-{folder}")
+        key = _watched_key(match, path)
         if key not in self._known:
             record = self._record_of(key, writer)
             record |= {"role": "rank", "restart": match.attempt}
@@ -268,7 +279,7 @@ class Jobs:
                 record["rank"] = match.rank
             if match.local_rank is not None:
                 record["local_rank"] = match.local_rank
-            self._begin(Known(key, (writer.pid,) if writer else (), rank=match.rank), orjson.dumps(record))
+            self._begin(Known(key, (writer.pid,) if writer else (), rank=record["rank"]), orjson.dumps(record))
         return key
 
     def _begin_writer(self, writer: procfs.Writer) -> str:
@@ -364,6 +375,12 @@ def _tells_end(raw: bytes, key: str) -> bool:
         return spool.parse_exit(raw).key == key
     except spool.SpoolError:
         return False
+
+
+def _watched_key(match: Match, path: str) -> str:
+    """The key of a process that is known by its log files; all that are in one folder are of the same."""
+    rank = match.rank if match.rank is not None else match.local_rank
+    return spool.safe_key(f"{rank}-watched-{match.attempt}-{os.path.dirname(path)}")
 
 
 def _read(path: str) -> bytes | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ranklog_collector.core.names import Claims, address_component, is_address, safe_component, safe_relative
 from ranklog_collector.core.presence import Presence
-from ranklog_collector.core.processes import Process
+from ranklog_collector.core.processes import Process, number
 
 RUN = "run.json"
 PROCESS_INFO = "azureml-logs/process_info.json"
@@ -194,8 +194,13 @@ class Layout:
             return f"_{safe_component(key.process)}" if key.process and self.presence.processes.several else ""
         suffix = ""
         if self.presence.processes.several:
-            suffix = f"_pid{process.pid}" if process.rank is None else f"_{process.rank}"
+            suffix = f"_{process.rank}" if process.rank is not None else _without_rank(process)
         return suffix if process.attempt == 1 else f"{suffix}_attempt{process.attempt}"
+
+
+def _without_rank(process: Process) -> str:
+    local = number(process.record, "local_rank")
+    return f"_local{local}" if not process.pid and local is not None else f"_pid{process.pid}"
 
 
 def _not_ours(path: str) -> str:

@@ -331,7 +331,10 @@ class Processes:
     def _base_name(self, process: Process) -> str:
         if process.rank is not None:
             return f"rank_{process.rank}"
+        local = number(process.record, "local_rank")
         name = f"process_{process.pid or process.key}"
+        if not process.pid and local is not None:
+            name = f"local_rank_{local}"
         # Nodes number their processes each for itself.
         return name if name not in self._names else f"{name}_{process.node}"
 

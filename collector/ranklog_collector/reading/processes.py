@@ -106,7 +106,7 @@ def _view(state: RunState, process: Process, streams: list[Stream]) -> ProcessVi
         node=process.node,
         ip=node.ip,
         hostname=str(process.record.get("hostname") or node.hostname),
-        pid=process.pid,
+        pid=process.pid or None,
         program=_program(process),
         key=process.key,
         exit_code=number(end, "exit_code"),

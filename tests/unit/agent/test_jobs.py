@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ranklog import spool
 from ranklog_agent.core.lifetime import SETTLE_S
-from ranklog_agent.io.jobs import Jobs
+from ranklog_agent.core.rules import Rules, preset
+from ranklog_agent.io.files import NodeFiles
+from ranklog_agent.io.jobs import RANK_WAIT_S, Jobs
+from ranklog_agent.io.procfs import Writers
 from ranklog_agent.io.settled import Settled
 from ranklog_collector.ingest import checked
 from ranklog_proto.v1 import ingest_pb2 as pb
@@ -145,3 +149,55 @@ def test_a_list_that_cannot_be_kept_stops_nobody(tmp_path: Path) -> None:
     assert Settled(str(tmp_path)).keys == set()
     Settled(str(tmp_path)).add(["a"])
     Settled(str(tmp_path / "missing")).add(["a"])
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """As torchrun makes it before it starts the worker."""
+    (tmp_path / "attempt_0/1").mkdir(parents=True)
+    log = tmp_path / "attempt_0/1/stdout.log"
+    log.touch()
+    return log
+
+
+def is_awaited(jobs: Jobs, log: Path, now_s: float) -> bool:
+    (rule,) = preset("torchrun", str(log.parents[2]))
+    match = Rules([rule]).match(str(log))
+    identity = NodeFiles(Writers(), print, "/nowhere").identity_at(str(log))
+    assert match is not None
+    assert identity is not None
+    is_to_come = jobs.is_rank_to_come(str(log), identity, match, Writers(), now_s)
+    if not is_to_come:
+        jobs.process_of(str(log), identity, match, Writers())
+    return is_to_come
+
+
+def ranks_told(jobs: Jobs) -> list[tuple[int | None, int | None]]:
+    records = [json.loads(_message(raw).process.started) for raw in jobs.unsent()]
+    return [(record["rank"], record["local_rank"]) for record in records]
+
+
+def test_who_writes_to_the_file_of_a_local_rank_tells_its_rank(tmp_path: Path, log: Path) -> None:
+    jobs = Jobs(str(tmp_path / "spool"), HERE)
+    assert is_awaited(jobs, log, 100.0)
+    assert ranks_told(jobs) == []
+    with (
+        log.open("ab") as out,
+        subprocess.Popen(["sleep", "60"], stdout=out, env={**os.environ, "RANK": "5"}) as worker,
+    ):
+        try:
+            assert not is_awaited(jobs, log, 101.0)
+        finally:
+            worker.kill()
+    assert ranks_told(jobs) == [(5, 1)]
+
+
+def test_a_local_rank_that_nobody_tells_more_of_is_waited_for_no_longer(tmp_path: Path, log: Path) -> None:
+    jobs = Jobs(str(tmp_path / "spool"), HERE)
+    assert is_awaited(jobs, log, 100.0)
+    assert not is_awaited(jobs, log, 100.0 + RANK_WAIT_S)
+    assert ranks_told(jobs) == [(None, 1)]
+    other = log.with_name("stderr.log")
+    other.touch()
+    assert not is_awaited(jobs, other, 100.0 + RANK_WAIT_S)
+    assert ranks_told(jobs) == []

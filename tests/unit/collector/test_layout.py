@@ -126,6 +126,8 @@ def test_a_second_process_renames_the_first_ones_log(job: Job) -> None:
         Renaming(1, "azureml-logs/70_driver_log.txt", "azureml-logs/70_driver_log_pid100.txt")
     ]
     assert job.place("node0", "stdout", "p-101") == "azureml-logs/70_driver_log_pid101.txt"
+    job.rank("node0", None, 0, local_rank=2)
+    assert job.place("node0", "stdout", "p-0") == "azureml-logs/70_driver_log_local2.txt"
 
 
 def test_a_process_that_becomes_known_late_gets_its_name_late(job: Job) -> None:

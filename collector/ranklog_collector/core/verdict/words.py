@@ -61,7 +61,7 @@ def called(one: Culprit | Member) -> str:
 def where(one: Culprit | Member, are_several: bool) -> str:
     """`node1 10.77.0.11, pid 1306`; without the node if there is only one."""
     place = " ".join(part for part in (one.hostname or one.node, one.ip) if part) if are_several else ""
-    is_told = one.pid is None or called(one) == f"process {one.pid}"
+    is_told = not one.pid or called(one) == f"process {one.pid}"
     pid = "" if is_told else f"pid {one.pid}"
     return ", ".join(part for part in (place, pid) if part)
 
