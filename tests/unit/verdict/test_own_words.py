@@ -112,6 +112,13 @@ def test_a_line_after_which_a_process_lived_until_it_was_asked_is_no_cause() -> 
     assert (named(found), found.category) == (["rank_0"], Category.DISK_FULL)
 
 
+def test_who_was_still_there_long_after_an_error_is_not_blamed_alone_before_who_an_error_has_ended() -> None:
+    there = [rank(one, STEP, raised("KeyError: 'k'"), end=12.1, signal=15, asked=12) for one in (0, 1, 3)]
+    ended = rank(2, STEP, (11.4, RAISED.format(error="ValueError: bad sample")), end=11.5, code=1)
+    found = verdict([*there, ended])
+    assert (named(found), found.is_tie) == (["rank_0", "rank_1", "rank_2", "rank_3"], True)
+
+
 def test_who_ended_with_0_is_noticed_a_moment_late() -> None:
     ended = [rank(other, STEP, end=10, code=4) for other in (0, 1, 3)]
     assert named(verdict([*ended, rank(2, STEP, end=10.04, code=0)])) == ["rank_2"]

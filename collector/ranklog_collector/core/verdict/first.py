@@ -20,6 +20,8 @@ CLOSED_LAG_NS = 1_000_000_000
 """That a process was killed may be noticed so much later than its peers complain: the one who notices is busy too."""
 EXIT_NS = 100_000_000
 """A process that exits closes its connections so long before its end."""
+LINGERING_NS = 300_000_000
+"""Who has raised an error and is still there so long after may have dealt with it."""
 CLEANING_NS = 30_000_000_000
 """A process may take so long from closing its connections to its end."""
 _ENDS_OF_VICTIMS = frozenset((Category.EXCEPTION, Category.EXIT_CODE, Category.CRASH, Category.COLLECTIVE))
@@ -78,6 +80,8 @@ def choose(case: Case, found: Sequence[Candidate]) -> Choice | None:
         first += [one for one in mute if _alone(one)]
     elif weight is Weight.MUTE:
         first += [one for one in tied if one.weight is Weight.KILL and _alone(one)]
+    if weight is Weight.OWN and all(map(_lingered, first)):
+        first += _ended_by_an_error(left, first)
     was_close = len(first) > 1 or len(tied) > len(first)
     first = _narrowed(case, first)
     return Choice(tuple(first), tuple(one for one in found if one not in first), was_close)
@@ -185,6 +189,28 @@ def _is_in_the_wake(one: Candidate, case: Case) -> bool:
         lag = 0 if early_exits(case) else CLOSED_LAG_NS
         return any(two.moment.latest_ns + lag < one.moment.earliest_ns for two in others)
     return False
+
+
+def _lingered(one: Candidate) -> bool:
+    """Whether a process was still there after its error when somebody asked it to end: it may have dealt with it."""
+    asked = None if one.member is None else one.member.asked
+    return asked is not None and one.moment.latest_ns + LINGERING_NS < asked.earliest_ns
+
+
+def _ended_by_an_error(left: Iterable[Candidate], first: Sequence[Candidate]) -> list[Candidate]:
+    """The first of the others that an error of its own did end: for that one they may have been asked to end."""
+    until = max(one.member.asked.latest_ns for one in first if one.member is not None and one.member.asked is not None)
+    ended = [
+        one
+        for one in left
+        if one.member is not None
+        and one.member.ended is not None
+        and one.member.ended.earliest_ns <= until
+        and one.weight is Weight.OWN
+        and one.complained is None
+        and not was_asked(one.member)
+    ]
+    return sorted(ended, key=lambda one: one.moment.latest_ns)[:1]
 
 
 def _was_survived(one: Candidate, others: Iterable[Candidate]) -> bool:
