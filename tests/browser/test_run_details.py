@@ -118,7 +118,7 @@ def test_a_thousand_ranks_of_a_folder_are_found_one_by_one(jupyter: Jupyter, lab
         notebook.run_all()
         view = notebook.view
         expect(view.locator(".rl-status")).to_have_text("Failed")
-        expect(view.locator(".rl-error")).to_contain_text("rank 513 ended with exit code 9")
+        expect(view.locator(".rl-error")).to_contain_text("rank 513 (pid 613) exited with code 9")
         expect(view.locator(".rl-text").last).to_have_text("hello of rank 999")
         assert view.locator(".rl-inner .rl-row").count() < 20, "rows that nobody sees are not there"
         expect(view.locator(".rl-chip")).to_have_text(["1 Failed", "999 Completed"])

@@ -110,7 +110,9 @@ class Totals:
             total.finite += len(finite)
             with np.errstate(over="ignore"):
                 total.sum += float(finite.sum())
-            total.least, total.most = min(total.least, float(finite.min())), max(total.most, float(finite.max()))
+            # Plus 0.0: which of two zeros a minimum is depends on the order in which they are looked at.
+            total.least = min(total.least, float(finite.min())) + 0.0
+            total.most = max(total.most, float(finite.max())) + 0.0
         total.kind = _KIND_NAMES[points.kinds[last]]
         total.last_time = int(points.times[last])
         total.last_type = _TYPE_NAMES[points.types[last]]

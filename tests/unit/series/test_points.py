@@ -298,6 +298,12 @@ def test_reading_in_pieces_is_reading_at_once(lines: list[bytes], data: st.DataO
         assert repr(one) == repr(other)
 
 
+def test_of_zeros_of_both_signs_the_least_is_the_same_in_whatever_order_they_come() -> None:
+    for first, second in ((0.0, -0.0), (-0.0, 0.0)):
+        _, totals, _ = read(line(k="a", v=first) + line(k="a", v=second))
+        assert (repr(totals.metrics[0].least), repr(totals.metrics[0].most)) == ("0.0", "0.0")
+
+
 def test_totals_of_another_version_or_damaged_are_refused() -> None:
     for text in ("", "null", "[]", '{"version":2}', '{"version":1,"end":1}'):
         with pytest.raises(TotalsError):
